@@ -1,0 +1,54 @@
+"""The program ``rowcast``: joins the command line, which knows no wiring, to the wiring, loaded only when needed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rowcast.entrypoints.cli.app import run
+from rowcast.entrypoints.cli.server import Options, Servers, Started
+
+if TYPE_CHECKING:
+    from rowcast.settings import Settings
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its code."""
+    sys.exit(run(Servers(up=_up, demo=_demo)))
+
+
+def _up(options: Options, started: Started) -> int:
+    from rowcast import wiring
+
+    return wiring.up(_settings(options), started=started)
+
+
+def _demo(options: Options, started: Started, leave: bool) -> int:
+    from rowcast import wiring
+
+    return wiring.demo(_settings(options), started=started, leave=leave)
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    """The settings from the environment with these put over them.
+
+    Raises:
+        InvalidInput: one is not valid; the problems name them, never their values.
+    """
+    from pydantic import ValidationError
+
+    from rowcast.errors import InvalidInput, Problem
+    from rowcast.settings import Settings
+
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        problems = [
+            Problem(code="setting_invalid", field=f"ROWCAST_{str(fault['loc'][0]).upper()}", message=fault["msg"])
+            for fault in error.errors(include_input=False, include_url=False)
+        ]
+        raise InvalidInput("settings_invalid", "A setting is not valid.", problems) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The database: engines for SQLite and PostgreSQL, and sessions from them."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from rowcast.adapters.database.failures import BUSY, translated
+from rowcast.errors import InvalidInput, Unavailable
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another before it gives up."""
+
+_BEGIN = "sqlite_begin"
+
+
+class SqlDatabase:
+    """Sessions for units of work, on any database that SQLAlchemy speaks to.
+
+    Rows stay readable after their session ends. A session belongs to the thread that opened it; the database itself
+    may be used from any number of threads.
+    """
+
+    def __init__(self, engine: Engine, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.engine = engine
+        self._busy_seconds = busy_seconds
+        self._sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer at a time. Waiting for it inside SQLite means sleeping and trying again, up to 100 ms
+        # late and in no order; within this process a lock hands over at once.
+        self._turn = threading.Lock()
+        self._writer: int | None = None
+        writing, reading = _modes(self._sqlite)
+        self._writing = sessionmaker(engine.execution_options(**writing), expire_on_commit=False)
+        self._reading = sessionmaker(engine.execution_options(**reading), expire_on_commit=False, autoflush=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One unit of work that may write: committed at the end, rolled back on an exception. Not to be nested.
+
+        Raises:
+            Unavailable: the database is locked, full, read-only, damaged or away.
+        """
+        with translated(), self._turn_to_write(), self._writing.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A consistent view that writes nothing and blocks nobody.
+
+        Raises:
+            Unavailable: the database is damaged or away.
+        """
+        with translated(), self._reading() as session:
+            yield session
+
+    def ping(self) -> None:
+        """Return when the database answers, else raise Unavailable."""
+        with self.reading() as session:
+            session.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        if not self._sqlite:
+            yield
+            return
+        if self._writer == threading.get_ident():
+            raise RuntimeError("a transaction was begun inside another: it would wait for itself")
+        if not self._turn.acquire(timeout=self._busy_seconds):
+            raise Unavailable(*BUSY)
+        self._writer = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._writer = None
+            self._turn.release()
+
+
+def open_database(url: str, *, busy_seconds: float = BUSY_SECONDS) -> SqlDatabase:
+    """The database at an SQLAlchemy address; the folder of an SQLite file is created. A writer waits ``busy_seconds``
+    for another.
+
+    Raises:
+        InvalidInput: it is no address, or names a database that Rowcast does not run on.
+        Unavailable: the folder of an SQLite file cannot be created.
+    """
+    address = _address(url)
+    match address.get_backend_name():
+        case "sqlite":
+            return SqlDatabase(_sqlite_engine(address, busy_seconds), busy_seconds=busy_seconds)
+        case "postgresql":
+            return SqlDatabase(_postgresql_engine(address))
+        case _:
+            message = "Rowcast runs on SQLite and PostgreSQL; see ROWCAST_DATABASE_URL."
+            raise InvalidInput("database_unsupported", message)
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        message = "ROWCAST_DATABASE_URL is not an address such as postgresql://user:password@host/name."
+        raise InvalidInput("database_url_invalid", message) from error
+    if address.drivername == "postgresql":
+        return address.set(drivername="postgresql+psycopg")
+    return address
+
+
+def _postgresql_engine(address: URL) -> Engine:
+    try:
+        return create_engine(address, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    except ModuleNotFoundError as error:
+        raise InvalidInput("database_driver_missing", "PostgreSQL needs its driver: pip install psycopg.") from error
+
+
+def _sqlite_engine(address: URL, busy_seconds: float) -> Engine:
+    if not address.database or address.database == ":memory:":
+        raise InvalidInput("database_url_invalid", "SQLite needs a file, as in sqlite:////var/lib/rowcast/rowcast.db.")
+    try:
+        Path(address.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable("database_unavailable", "The folder of the database cannot be created.") from error
+    engine = create_engine(
+        address,
+        connect_args={"check_same_thread": False, "timeout": busy_seconds},
+        pool_size=16,
+        max_overflow=64,
+        pool_timeout=busy_seconds,
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+    """Set up a new SQLite connection: transactions begin where we say, commits reach the disk, foreign keys hold."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    """Begin as the session's purpose asks: a writer takes its turn at once, so that it can never find, half way
+    through, that what it read has been changed by another."""
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _modes(sqlite: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Execution options of sessions that write, and of those that only read."""
+    if sqlite:
+        return {_BEGIN: "BEGIN IMMEDIATE"}, {_BEGIN: "BEGIN"}
+    return {}, {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -1,0 +1,1 @@
+"""The client for asyncio. ``rowcast.client.synchronous`` is generated from it: scripts/generate_sync_client.py."""

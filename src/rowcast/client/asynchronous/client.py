@@ -1,0 +1,156 @@
+"""The client itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import Any, Literal
+
+import httpx2
+
+from rowcast.accounts.principal import Principal
+from rowcast.client.answers import parse, request_of
+from rowcast.client.asynchronous.connection import AsyncConnection, at
+from rowcast.client.asynchronous.datasets import AsyncDatasets
+from rowcast.client.asynchronous.models import AsyncModels
+from rowcast.client.asynchronous.tasks import AsyncTasks
+from rowcast.client.credentials import resolve
+from rowcast.client.retries import Retries
+from rowcast.client.rows import CHUNK_ROWS, Row, chunks, joined, moved, pinned, records, shifted
+from rowcast.client.uploads import OnProgress
+from rowcast.errors import RowcastError
+from rowcast.models.recipe import RetrainRequest, TrainingRequest
+from rowcast.models.views import Algorithm, TrainingResult
+from rowcast.scoring.views import Predictions
+from rowcast.tasks.views import Task
+
+OnError = Literal["fail", "skip"]
+
+
+class AsyncClient:
+    """A Rowcast server.
+
+    Address and key are taken from the arguments, else from ROWCAST_URL and ROWCAST_API_KEY, else from what `rowcast up`
+    left in its data folder. Calls raise the errors of ``rowcast.errors``. Calls that are safe to repeat are, when the
+    connection fails or the server is busy. Use it as a context manager, or close it.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retries: Retries | int = 4,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        policy = Retries(limit=retries) if isinstance(retries, int) else retries
+        self._connection = AsyncConnection(resolve(url, api_key), timeout=timeout, retries=policy, transport=transport)
+        self.tasks = AsyncTasks(self._connection)
+        self.datasets = AsyncDatasets(self._connection, self.tasks)
+        self.models = AsyncModels(self._connection)
+
+    @property
+    def url(self) -> str:
+        return self._connection.url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def me(self) -> Principal:
+        """Whose key this is."""
+        return await self._connection.get(Principal, at("me"))
+
+    async def health(self) -> dict[str, Any]:
+        """Whether the server can work: ``status`` is "ok" or "degraded", ``parts`` says of each part what is wrong."""
+        response = await self._connection.request("GET", at("health", "ready"), accept=503)
+        return parse(dict[str, Any], response)
+
+    async def algorithms(self) -> list[Algorithm]:
+        """The algorithms with their hyperparameters, types, ranges and defaults."""
+        return await self._connection.all(Algorithm, at("algorithms"))
+
+    async def train(self, request: TrainingRequest | None = None, /, **fields: Any) -> Task:
+        """Start a training: a TrainingRequest, or its fields such as ``dataset="loans", target="status"``.
+
+        Raises:
+            InvalidInput: a field is unknown or has no right value.
+        """
+        body = request_of(TrainingRequest, request, fields)
+        return parse(Task, await self._connection.request("POST", at("trainings"), json=body))
+
+    async def train_and_wait(
+        self, request: TrainingRequest | None = None, /, *, progress: OnProgress | None = None, **fields: Any
+    ) -> TrainingResult:
+        """Train, wait, and return what came of it."""
+        return self.result(await self.wait(await self.train(request, **fields), progress))
+
+    async def retrain(
+        self, model: str, number: int | None = None, request: RetrainRequest | None = None, /, **fields: Any
+    ) -> Task:
+        """Train again with the recipe of a version (``model`` and number, or ``name@alias``): see RetrainRequest."""
+        body = request_of(RetrainRequest, request, fields)
+        name = model.partition("@")[0]
+        chosen = await self.models.number_of(model) if number is None else number
+        path = at("models", name, "versions", chosen, "retrain")
+        return parse(Task, await self._connection.request("POST", path, json=body))
+
+    async def wait(
+        self,
+        task: str | Task,
+        progress: OnProgress | None = None,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - of the task, not of the call
+        check: bool = True,
+    ) -> Task:
+        """The task once it is finished: see ``tasks.wait``."""
+        return await self.tasks.wait(task, progress, timeout=timeout, check=check)
+
+    @staticmethod
+    def result(task: Task) -> TrainingResult:
+        """What a finished training made."""
+        return TrainingResult.model_validate(task.result)
+
+    async def predict(
+        self, model: str, rows: Any, *, on_error: OnError = "fail", chunk_rows: int = CHUNK_ROWS
+    ) -> Predictions:
+        """Predictions for one row (an object), any number of rows, or a polars or pandas table.
+
+        Many rows go in several calls, all to the version that answered the first. Row numbers in problems count in the
+        whole. With ``on_error="skip"`` bad rows get None and their problems are in ``errors``.
+
+        Raises:
+            InvalidInput: a row is bad and ``on_error`` is "fail"; the problems name row and field.
+        """
+        answers = self.predict_each(model, records(rows), on_error=on_error, chunk_rows=chunk_rows)
+        return joined([answer async for answer in answers])
+
+    async def predict_each(
+        self, model: str, rows: Iterable[Row], *, on_error: OnError = "fail", chunk_rows: int = CHUNK_ROWS
+    ) -> AsyncIterator[Predictions]:
+        """As ``predict``, chunk by chunk as the answers come, reading the rows only as far as needed."""
+        for chunk in chunks(rows, chunk_rows):
+            try:
+                response = await self._connection.request(
+                    "POST",
+                    at("models", model, "predict"),
+                    content=chunk.body(on_error),
+                    headers={"Content-Type": "application/json"},
+                    repeatable=True,
+                )
+            except RowcastError as error:
+                raise moved(error, chunk.offset) from None
+            answer = parse(Predictions, response)
+            model = pinned(model, answer)
+            yield answer.model_copy(update={"errors": shifted(answer.errors, chunk.offset)})

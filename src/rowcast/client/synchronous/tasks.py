@@ -1,0 +1,121 @@
+# Made from rowcast/client/asynchronous/tasks.py by scripts/generate_sync_client.py: edit that one.
+"""Tasks: what the server works on in the background."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import time
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from rowcast.client.answers import failure_of, parse
+from rowcast.client.synchronous.connection import Connection, at
+from rowcast.client.uploads import OnProgress
+from rowcast.errors import Cancelled, TimedOut, Unavailable
+from rowcast.tasks.views import Task, TaskState
+
+PATIENCE = 300.0
+
+
+class Tasks:
+    """``client.tasks``"""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(
+        self, *, state: TaskState | str | None = None, kind: str | None = None, limit: int | None = 50
+    ) -> list[Task]:
+        """The newest tasks, up to ``limit`` (None: all), of that state and kind."""
+        return self._connection.all(Task, at("tasks"), limit, state=state, kind=kind)
+
+    def get(self, task: str | Task, *, wait: int = 0) -> Task:
+        """A task as it is now, or up to ``wait`` seconds later when its state changes sooner."""
+        path = at("tasks", _id(task))
+        return self._connection.get(Task, path, wait=wait)
+
+    def cancel(self, task: str | Task) -> Task:
+        """Ask a task to stop. It stays running for the moment it takes to do so."""
+        response = self._connection.request("POST", at("tasks", _id(task), "cancel"), repeatable=True)
+        return parse(Task, response)
+
+    def wait(
+        self,
+        task: str | Task,
+        progress: OnProgress | None = None,
+        *,
+        timeout: float | None = None,
+        check: bool = True,
+        patience: float = PATIENCE,
+    ) -> Task:
+        """The task once it is finished.
+
+        A server that restarts meanwhile goes on with the task, so this waits for the server, too, up to ``patience``
+        seconds without any answer. ``progress`` is called whenever there is something new.
+
+        Raises:
+            RowcastError: the error the task failed with, or Cancelled. With ``check=False`` such a task is returned.
+            TimedOut: not finished within ``timeout`` seconds; the task goes on at the server.
+            Unavailable: the server stayed away for longer than ``patience``.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        heard = time.monotonic()
+        known: Task | None = None
+        while known is None or not known.state.final:
+            try:
+                # Progress is no change of state, so whoever wants to see it asks often.
+                latest = self._news(task, known, 1 if progress else 20, deadline)
+            except Unavailable:
+                if time.monotonic() - heard > patience:
+                    raise
+                time.sleep(0.5)
+                continue
+            heard = time.monotonic()
+            if progress and latest.progress and (known is None or latest.progress != known.progress):
+                progress(latest.progress)
+            known = latest
+        if check:
+            _raise_unless_succeeded(known)
+        return known
+
+    def _news(self, task: str | Task, known: Task | None, longest: int, deadline: float | None) -> Task:
+        asked = time.monotonic()
+        if deadline is not None and asked >= deadline:
+            raise TimedOut("wait_timed_out", f"Task {_id(task)} is not finished; it goes on at the server.")
+        left = longest if deadline is None else max(1, min(longest, round(deadline - asked)))
+        latest = self.get(task, wait=left if known else 0)
+        if latest == known and time.monotonic() - asked < 0.2:
+            time.sleep(0.5)  # a server that does not hold the call must not be asked in a tight loop
+        return latest
+
+    def events(self, task: str | Task) -> Iterator[Task]:
+        """The task each time something about it changes, until it is finished. Unlike ``wait``, a restart ends this."""
+        path = at("tasks", _id(task), "events")
+        with self._connection.stream(path, headers={"Accept": "text/event-stream"}) as response:
+            data: builtins.list[str] = []
+            for line in response.iter_lines():
+                if line.startswith("data:"):
+                    data.append(line[5:].strip())
+                elif not line and data:
+                    yield _event("\n".join(data))
+                    data = []
+
+
+def _id(task: str | Task) -> str:
+    return task if isinstance(task, str) else task.id
+
+
+def _event(data: str) -> Task:
+    try:
+        return Task.model_validate(json.loads(data))
+    except (ValueError, ValidationError):
+        raise Unavailable("connection_lost", "The server's events broke off. Use wait, which asks again.") from None
+
+
+def _raise_unless_succeeded(task: Task) -> None:
+    if task.state is TaskState.CANCELLED:
+        raise Cancelled("task_cancelled", f"Task {task.id} was cancelled.", task=task.id)
+    if task.state is TaskState.FAILED:
+        raise failure_of(task.error)

@@ -1,0 +1,306 @@
+"""What clients send for one cell, made a model's value: JSON numbers and booleans, and text as the table writes it.
+
+A reader of each kind has ``plain``, which reads a whole column of cells at the speed of a list comprehension and gives
+up on the first that is wrong, and ``read``, which reads one cell and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from math import isfinite
+from typing import Any, Protocol, TypeVar
+
+from rowcast.datasets import values
+from rowcast.datasets.schema import Feature, Kind
+
+V = TypeVar("V")
+
+FLOAT32_MAX = 3.4028234663852886e38
+LONGEST_TEXT = 1000
+"""Characters of a number, date or flag written as text; longer ones are none, and not worth the reading."""
+
+_USUAL_TEXT = 40
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_SAMPLE_DATE = datetime(1997, 2, 28)
+_WRITTEN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_BARE_DATE_FORM = re.compile(r"(%[YmdHMSjy])+")
+
+
+class CellError(Exception):
+    """A cell cannot be read: ``code`` for programs; what would be right is the reader's to say."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class CellReader(Protocol):
+    """Reads cells of one feature. ``wanted`` says in words what is right, such as ``a number such as 12.5``."""
+
+    wanted: str
+
+    def plain(self, cells: Sequence[Any]) -> list[Any]:
+        """The values of well-formed cells; None (for a category "") is "not known".
+
+        Raises:
+            CellError, TypeError: some cell must be looked at on its own.
+        """
+        ...
+
+    def read(self, cell: Any) -> Any:
+        """The value of one cell: a finite number within float32, a text, or None (for a category "").
+
+        Raises:
+            CellError: it has none.
+        """
+        ...
+
+
+def reader_of(feature: Feature, missing_tokens: Iterable[str]) -> CellReader:
+    """The reader of a feature's cells."""
+    missing = frozenset(missing_tokens)
+    match feature.kind:
+        case Kind.NUMBER:
+            return NumberReader(feature, missing)
+        case Kind.FLAG:
+            return FlagReader(feature, missing)
+        case Kind.DATE:
+            return DateReader(feature, missing)
+        case _:
+            return CategoryReader(feature, missing)
+
+
+class NumberReader:
+    """Reads JSON numbers, and numbers as the table writes them."""
+
+    def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+        self._missing = missing
+        self._may_be_missing = feature.may_be_missing
+        self._decimal_mark = feature.decimal_mark
+        self._plain_types = {int, float, type(None)} if feature.may_be_missing else {int, float}
+        self._written = _remembering(self._text, 256)
+        self.wanted = (
+            "a number such as 12.5 (as text: 12,5)" if feature.decimal_mark == "," else "a number such as 12.5"
+        )
+
+    def plain(self, cells: Sequence[Any]) -> list[Any]:
+        """JSON numbers and nulls come back as they are; whether they are finite and fit is left to the caller."""
+        if self._plain_types.issuperset(map(type, cells)):
+            return list(cells)
+        read = self.read
+        return [read(cell) for cell in cells]
+
+    def read(self, cell: Any) -> float | None:
+        if type(cell) is str:
+            return self._written(cell)
+        if cell is None:
+            return _missing(None, allowed=self._may_be_missing)
+        if isinstance(cell, bool) or not isinstance(cell, (int, float)):
+            raise CellError("field_type")
+        _check_range(cell)
+        return float(cell)
+
+    def _text(self, cell: str) -> float | None:
+        text = _short(cell)
+        if text in self._missing:
+            return _missing(None, allowed=self._may_be_missing)
+        number = values.read_number(text, self._decimal_mark)
+        if number is None:
+            raise CellError("field_unreadable")
+        _check_range(number)
+        return number
+
+
+class DateReader:
+    """Reads dates in ISO 8601 or as the table writes them."""
+
+    def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+        self._feature = feature
+        self._missing = missing
+        self._bare_forms = any(_BARE_DATE_FORM.fullmatch(form) for form in feature.date_formats)
+        self._written = _remembering(self._text, 1024)
+        forms = [_SAMPLE_DATE.strftime(form) for form in feature.date_formats[:1]]
+        self.wanted = "a date such as " + " or ".join(dict.fromkeys(["1997-02-28", *forms]))
+
+    def plain(self, cells: Sequence[Any]) -> list[Any]:
+        read = self.read
+        return [read(cell) for cell in cells]
+
+    def read(self, cell: Any) -> float | None:
+        if type(cell) is str:
+            if len(cell) == 10 and cell[4] == "-":
+                try:
+                    return float(date.fromisoformat(cell).toordinal() - _EPOCH_ORDINAL)
+                except ValueError:
+                    pass
+            return self._written(cell)
+        if cell is None:
+            return _missing(None, allowed=self._feature.may_be_missing)
+        if type(cell) is int and self._bare_forms and abs(cell) < 10**16:
+            return self._text(str(cell))  # such as 19970228 in a table that writes its dates so
+        raise CellError("field_type")
+
+    def _text(self, cell: str) -> float | None:
+        text = _short(cell)
+        if text in self._missing:
+            return _missing(None, allowed=self._feature.may_be_missing)
+        days = values.read_date(text, self._feature)
+        if days is None:
+            raise CellError("field_unreadable")
+        return days
+
+
+class _KnownFirst:
+    """Reads the cells that are expected by looking them up, and the others one by one."""
+
+    known: dict[Any, Any]
+
+    def plain(self, cells: Sequence[Any]) -> list[Any]:
+        known = self.known
+        try:
+            return [known[cell] for cell in cells]
+        except KeyError:
+            return [known[cell] if cell in known else self._other(cell) for cell in cells]
+
+    def read(self, cell: Any) -> Any:
+        try:
+            return self.known[cell]
+        except KeyError:
+            return self._other(cell)
+        except TypeError:  # a list or an object, which no lookup takes
+            raise CellError("field_type") from None
+
+    def _other(self, cell: Any) -> Any:
+        raise NotImplementedError
+
+
+class FlagReader(_KnownFirst):
+    """Reads true and false, and flags as the table writes them."""
+
+    def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+        self._feature = feature
+        self._missing = missing
+        own = (*feature.true_values, *feature.false_values)
+        self._own = {spelling.casefold() for spelling in own}
+        yes, no = next(iter(feature.true_values), "yes"), next(iter(feature.false_values), "no")
+        self.wanted = f"true or false (as text: {yes} or {no})"
+        self.known = {text: values.read_flag(text, feature) for text in (*own, "true", "false", "yes", "no")}
+        if (self._number(1), self._number(0)) == (1.0, 0.0):  # True and 1, False and 0 are the same keys
+            self.known |= {True: 1.0, False: 0.0}
+        self.known |= _missing_cells(feature, missing, None)
+
+    def _other(self, cell: Any) -> float | None:
+        if cell is None:
+            return _missing(None, allowed=self._feature.may_be_missing)
+        if isinstance(cell, bool):
+            return float(cell)
+        if not isinstance(cell, (int, float, str)):
+            raise CellError("field_type")
+        if isinstance(cell, str) and _short(cell) in self._missing:
+            return _missing(None, allowed=self._feature.may_be_missing)
+        flag = values.read_flag(_short(cell), self._feature) if isinstance(cell, str) else self._number(cell)
+        if flag is None:
+            raise CellError("field_unreadable")
+        return flag
+
+    def _number(self, number: float) -> float | None:
+        """The flag that a JSON number means, written as the table does: 2 may be its "2" or its "2.0"."""
+        if not abs(number) < 1e15 or number != int(number):
+            return None
+        texts = (str(int(number)), f"{int(number)}.0")
+        return values.read_flag(next((text for text in texts if text in self._own), texts[0]), self._feature)
+
+
+class CategoryReader(_KnownFirst):
+    """Reads categories: text, and numbers in the way that the table writes them."""
+
+    wanted = "a text, or a number where the table has numbers"
+
+    def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+        self._missing = missing
+        self._may_be_missing = feature.may_be_missing
+        self._numbers = _written_numbers(feature.categories)
+        self._point = bool(self._numbers) and all("." in written for written in self._numbers.values())
+        self._flags = {category.casefold(): category for category in reversed(feature.categories)}
+        known: dict[Any, str | None] = {category: category for category in feature.categories}
+        self.known = known | _missing_cells(feature, missing, "")
+
+    def _other(self, cell: Any) -> str:
+        if isinstance(cell, str):
+            return self._text(cell.strip())
+        if isinstance(cell, bool):
+            return self._flag(cell)
+        if isinstance(cell, (int, float)):
+            return self._number(cell)
+        if cell is None:
+            return _missing("", allowed=self._may_be_missing)
+        raise CellError("field_type")
+
+    def _text(self, text: str) -> str:
+        if not text or text in self._missing:
+            return _missing("", allowed=self._may_be_missing)
+        if not text.isascii():
+            _check_unicode(text)
+        return text
+
+    def _flag(self, flag: bool) -> str:
+        written = self._flags.get(str(flag).casefold())
+        if written is None:
+            raise CellError("field_type")
+        return written
+
+    def _number(self, number: float) -> str:
+        """The number as the table writes it: as one of its categories, else in the manner of all of them."""
+        _check_range(number)
+        written = self._numbers.get(float(number))
+        if written is not None:
+            return written
+        if number != int(number):
+            return str(number)
+        return f"{int(number)}.0" if self._point else str(int(number))
+
+
+def _remembering(read: Callable[[str], float | None], size: int) -> Callable[[str], float | None]:
+    """The same reading, with the last ``size`` texts of usual length remembered: columns repeat themselves."""
+    remembered = lru_cache(size)(read)
+    return lambda cell: remembered(cell) if len(cell) <= _USUAL_TEXT else read(cell)
+
+
+def _missing(value: V, *, allowed: bool) -> V:
+    """What stands for "not known", where that is allowed."""
+    if not allowed:
+        raise CellError("field_required")
+    return value
+
+
+def _missing_cells(feature: Feature, missing: frozenset[str], value: str | None) -> dict[Any, str | None]:
+    """Cells that mean "not known", where that is allowed; elsewhere they must be looked at one by one."""
+    return dict.fromkeys((None, *missing), value) if feature.may_be_missing else {}
+
+
+def _check_range(number: float) -> None:
+    if abs(number) <= FLOAT32_MAX:  # false for NaN; a whole number of any size compares exactly
+        return
+    raise CellError("field_out_of_range" if isinstance(number, int) or isfinite(number) else "field_not_finite")
+
+
+def _short(cell: str) -> str:
+    text = cell.strip()
+    if len(text) > LONGEST_TEXT:
+        raise CellError("field_unreadable")
+    return text
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: no character, and no runtime takes it
+        raise CellError("field_unreadable") from None
+
+
+def _written_numbers(categories: Sequence[str]) -> dict[float, str]:
+    """How the table writes each number that is a category; the more frequent way where there are two."""
+    return {float(written): written for written in reversed(categories) if _WRITTEN_NUMBER.fullmatch(written)}

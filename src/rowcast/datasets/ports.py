@@ -1,0 +1,75 @@
+"""What datasets and models need of the world: object storage and a way to report progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Storage(Protocol):
+    """Objects under slash-separated keys. A write is whole or not at all, and durable when the call returns.
+
+    Every method raises ``Unavailable("storage_unavailable")`` when the storage does not answer,
+    ``Unavailable("storage_full")`` when there is no space, and ``NotFound("object_not_found")`` for a missing key.
+    """
+
+    def put(self, key: str, data: bytes) -> None: ...
+
+    def put_file(self, key: str, path: Path, *, move: bool = False) -> None:
+        """Store a local file; with ``move`` the file is gone afterwards."""
+        ...
+
+    def read(self, key: str) -> bytes: ...
+
+    def open(self, key: str) -> BinaryIO: ...
+
+    def local(self, key: str) -> AbstractContextManager[Path]:
+        """A local file to read the object from: itself, or a copy that is gone afterwards."""
+        ...
+
+    def local_folder(self, prefix: str) -> AbstractContextManager[Path]:
+        """A local folder with everything under ``prefix``: itself, or a copy that is gone afterwards."""
+        ...
+
+    def move(self, key: str, new_key: str) -> None: ...
+
+    def exists(self, key: str) -> bool: ...
+
+    def size(self, key: str) -> int: ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys under ``prefix``, sorted."""
+        ...
+
+    def delete(self, prefix: str) -> None:
+        """Remove the object of that key and everything under it as a folder; nothing there is fine."""
+        ...
+
+    def ping(self) -> None:
+        """Return when the storage answers, else raise Unavailable."""
+        ...
+
+
+class Progress(BaseModel):
+    """How far a long job is: ``fraction`` from 0 to 1, and a line for people."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fraction: float
+    message: str
+    stage: str = ""
+    algorithm: str | None = None
+    fold: int | None = None
+    folds: int | None = None
+    score: float | None = None
+    eta_seconds: float | None = None
+
+
+class Report(Protocol):
+    """Called by a job as it goes; cheap enough to call often."""
+
+    def __call__(self, progress: Progress) -> None: ...

@@ -1,0 +1,262 @@
+"""Rows of a prediction call, validated and encoded by a FeatureSchema: the hot path.
+
+A schema is compiled once into a ``RowReader``. Well-formed rows are read a column at a time; only when something is
+off are cells looked at one by one, to say what is wrong with each. Nothing here ever repeats a submitted value.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import isfinite
+from operator import itemgetter
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from rowcast.datasets.cell_readers import FLOAT32_MAX, CellError, CellReader, NumberReader, reader_of
+from rowcast.datasets.names import nearest
+from rowcast.datasets.schema import Feature, FeatureSchema, Kind
+from rowcast.errors import InvalidInput, Problem
+
+MAX_PROBLEMS = 100
+MAX_SUGGESTIONS = 10
+_FEW = 100
+NOT_PLAIN = (CellError, KeyError, TypeError, ValueError, OverflowError, AttributeError)
+
+MESSAGES = {
+    "field_type": "This is of the wrong type: give {wanted}.",
+    "field_unreadable": "This cannot be read: give {wanted}.",
+    "field_not_finite": "NaN and infinity are not accepted: give {wanted}, or null where it is not known.",
+    "field_out_of_range": "This is too large: give {wanted}, between -3.4e38 and 3.4e38.",
+    "field_required": "This may not be missing: give {wanted}.",
+}
+
+_NUMBER, _FLOAT, _TEXT = range(3)
+
+Inputs = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows as a model's inputs: an array [count, 1] by feature, of float32 with NaN or of str with "" for missing.
+
+    ``kept`` are the positions, from 0, of the rows that were read when bad ones were skipped, else None: all of them.
+    ``problems`` are those of the skipped rows; their ``row`` counts from 1, as the rows of a table do.
+    """
+
+    inputs: Inputs
+    count: int
+    problems: Sequence[Problem] = ()
+    kept: list[int] | None = None
+
+
+class RowReader:
+    """Reads rows by one schema. Made once for a model; safe to use from any number of threads."""
+
+    def __init__(self, schema: FeatureSchema) -> None:
+        features = sorted(schema.features, key=_group)
+        self._names = [feature.name for feature in features]
+        self._known = frozenset(self._names)
+        self._readers = [reader_of(feature, schema.missing_tokens) for feature in features]
+        groups = [_group(feature) for feature in features]
+        self._numbers = groups.count(_NUMBER)
+        self._floats = self._numbers + groups.count(_FLOAT)
+        self._reads = [reader.read for reader in self._readers]
+        required = any(not feature.may_be_missing for feature in features[: self._numbers])
+        self._number_types = {int, float} if required else {int, float, type(None)}
+        self._cells_of = _cells_of(self._names)
+
+    def read(self, rows: Sequence[Any], *, skip_bad: bool = False) -> Rows:
+        """The rows as a model's inputs, in their order; with ``skip_bad`` without those that cannot be read.
+
+        Null and left-out fields are missing. After 100 problems no more are looked for; where bad rows are skipped,
+        each of them has its first problem listed all the same.
+
+        Raises:
+            InvalidInput: a row cannot be read and bad ones are not to be skipped; ``problems`` names rows and fields.
+        """
+        try:
+            return Rows(self._well_formed(rows), len(rows))
+        except NOT_PLAIN:
+            return self._examined(rows, _Problems(len(rows), skip_bad=skip_bad))
+
+    def _well_formed(self, rows: Sequence[Any]) -> Inputs:
+        """Inputs from rows that have no unknown field, each cell written plainly.
+
+        Raises:
+            one of NOT_PLAIN: some row is otherwise and must be examined.
+        """
+        try:
+            cells = [self._cells_of(row) for row in rows]
+        except KeyError:
+            cells = [self._cells_of_some(row) for row in rows]
+        else:
+            if sum(map(len, rows)) != len(self._names) * len(rows):
+                raise KeyError("a row has more than the known fields")
+        if len(rows) == 1:
+            return self._single(cells[0])
+        columns = zip(*cells, strict=True) if cells else [()] * len(self._names)
+        return self._inputs([reader.plain(column) for reader, column in zip(self._readers, columns, strict=True)])
+
+    def _cells_of_some(self, row: dict[str, Any]) -> tuple[Any, ...]:
+        """The cells of a row that may leave fields out."""
+        if not row.keys() <= self._known:
+            raise KeyError("a row has more than the known fields")
+        return tuple(map(row.get, self._names))
+
+    def _single(self, cells: tuple[Any, ...]) -> Inputs:
+        """Inputs of a single well-formed row: without a list for each column it takes half the time."""
+        plain = self._numbers if self._number_types.issuperset(map(type, cells[: self._numbers])) else 0
+        others = [read(cell) for read, cell in zip(self._reads[plain:], cells[plain:], strict=True)]
+        split = self._floats - plain
+        return self._arrays(1, [*cells[:plain], *others[:split]], others[split:])
+
+    def _inputs(self, columns: list[list[Any]]) -> Inputs:
+        """Columns of values as arrays.
+
+        Raises:
+            ValueError, OverflowError: a number is not finite or beyond float32.
+        """
+        floats, texts = columns[: self._floats], columns[self._floats :]
+        chained = chain.from_iterable
+        return self._arrays(len(columns[0]), list(chained(floats)), list(chained(texts)))
+
+    def _arrays(self, count: int, floats: list[float | None], texts: list[str]) -> Inputs:
+        """Values of ``count`` rows, one column after another, as an array for each feature."""
+        numbers = _as_float32(floats).reshape(self._floats, count, 1)
+        if self._floats == len(self._names):
+            return dict(zip(self._names, numbers, strict=True))
+        strings = np.array(texts, dtype=object).reshape(len(self._names) - self._floats, count, 1)
+        return dict(zip(self._names, chain(numbers, strings), strict=True))
+
+    def _examined(self, rows: Sequence[Any], problems: _Problems) -> Rows:
+        """The rows read with a look at whatever is not plain."""
+        positions = [position for position, row in enumerate(rows) if self._is_object(row, position, problems)]
+        columns = []
+        for name, reader in zip(self._names, self._readers, strict=True):
+            cells = [rows[position].get(name) for position in positions]
+            columns.append(_column(name, reader, cells, positions, problems))
+        problems.raise_if_refused()
+        bad = problems.rows
+        if not bad:
+            return Rows(self._inputs(columns), len(positions))
+        kept = [place for place, position in enumerate(positions) if position not in bad]
+        inputs = self._inputs([[column[place] for place in kept] for column in columns])
+        return Rows(inputs, len(kept), problems.in_order(), [positions[place] for place in kept])
+
+    def _is_object(self, row: Any, position: int, problems: _Problems) -> bool:
+        """Whether a row is an object; fields that the schema does not know are noted."""
+        if not isinstance(row, Mapping):
+            message = "A row is an object with a value for each field, by name."
+            problems.add(position, Problem(code="row_not_object", message=message, row=position + 1))
+            return False
+        if not row.keys() <= self._known:
+            for name in row:
+                if name not in self._known and not problems.enough(position):
+                    problems.add(position, self._unknown(str(name), position, problems))
+        return True
+
+    def _unknown(self, name: str, position: int, problems: _Problems) -> Problem:
+        meant = nearest(name, self._names) if problems.may_suggest() else None
+        hint = f"Did you mean '{meant}'?" if meant else "Leave it out, or see the model's schema for its fields."
+        message = f"The model has no such field. {hint}"
+        return Problem(code="field_unknown", message=message, row=position + 1, field=name[:100])
+
+
+class _Problems:
+    """What is wrong with a call's rows, up to the limit."""
+
+    def __init__(self, row_count: int, *, skip_bad: bool) -> None:
+        self.rows: set[int] = set()
+        self._row_count = row_count
+        self._skip_bad = skip_bad
+        self._found: list[Problem] = []
+        self._suggestions = 0
+
+    def add(self, position: int, problem: Problem) -> None:
+        """Note a problem of the row at a position from 0.
+
+        Raises:
+            InvalidInput: bad rows are not to be skipped, and there are enough problems to say so.
+        """
+        if not self.enough(position):
+            self._found.append(problem)
+        self.rows.add(position)
+        if len(self._found) >= MAX_PROBLEMS:
+            self.raise_if_refused()
+
+    def enough(self, position: int) -> bool:
+        """Whether another problem of this row would not be listed."""
+        return len(self._found) >= MAX_PROBLEMS and position in self.rows
+
+    def may_suggest(self) -> bool:
+        """Whether to look for the name that was meant: it takes time, so only for the first few."""
+        self._suggestions += 1
+        return self._suggestions <= MAX_SUGGESTIONS
+
+    def in_order(self) -> list[Problem]:
+        return sorted(self._found, key=lambda problem: problem.row or 0)
+
+    def raise_if_refused(self) -> None:
+        """Raise InvalidInput when a row is bad and bad rows are not to be skipped."""
+        if not self.rows or self._skip_bad:
+            return
+        enough = len(self._found) >= MAX_PROBLEMS
+        bad = f"{'At least ' if enough else ''}{len(self.rows)} of {self._row_count}"
+        message = f"{bad} rows cannot be read; see the problems. With 'on_error': 'skip' the other rows are answered."
+        raise InvalidInput("rows_invalid", message, self.in_order())
+
+
+def _group(feature: Feature) -> int:
+    """Numbers come first, then what else becomes a float, then texts: each group is made one array."""
+    if feature.kind is Kind.NUMBER:
+        return _NUMBER
+    return _FLOAT if feature.kind in (Kind.FLAG, Kind.DATE) else _TEXT
+
+
+def _cells_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What takes the cells of these fields out of a row; KeyError when one is not there."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda row: tuple(row[name] for name in names)
+
+
+def _as_float32(values: list[float | None]) -> npt.NDArray[np.float32]:
+    """Finite numbers as float32, None as NaN.
+
+    Raises:
+        ValueError, OverflowError: a number is not finite or beyond float32.
+    """
+    if len(values) <= _FEW and None not in values:
+        packed = array("f", cast(list[float], values))  # for a single row this takes half the time of what follows
+        if isfinite(sum(packed)):
+            return np.frombuffer(packed, dtype=np.float32)
+    floats = np.array(values, dtype=np.float64)
+    odd = floats.size - np.count_nonzero(np.abs(floats) <= FLOAT32_MAX)  # NaN is odd as well
+    if odd and odd != values.count(None):
+        raise ValueError("a number is not finite as float32")
+    return floats.astype(np.float32)
+
+
+def _column(name: str, reader: CellReader, cells: list[Any], positions: list[int], problems: _Problems) -> list[Any]:
+    """A column's values, with None in place of those that cannot be read."""
+    try:
+        values = reader.plain(cells)
+        if isinstance(reader, NumberReader):
+            _as_float32(values)
+    except NOT_PLAIN:
+        return [_cell(name, reader, cell, position, problems) for cell, position in zip(cells, positions, strict=True)]
+    return values
+
+
+def _cell(name: str, reader: CellReader, cell: Any, position: int, problems: _Problems) -> Any:
+    try:
+        return reader.read(cell)
+    except CellError as error:
+        message = MESSAGES[error.code].format(wanted=reader.wanted)
+        problems.add(position, Problem(code=error.code, message=message, row=position + 1, field=name))
+        return None

@@ -1,0 +1,51 @@
+"""Errors as lines and as exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rowcast import errors
+from rowcast.entrypoints.cli.exit_codes import FAILED, INVALID, NOT_ALLOWED, NOT_FOUND, UNAVAILABLE
+from rowcast.errors import Problem, RowcastError
+
+CODES: dict[type[RowcastError], int] = {
+    errors.NotFound: NOT_FOUND,
+    errors.InvalidInput: INVALID,
+    errors.TooLarge: INVALID,
+    errors.Unauthenticated: NOT_ALLOWED,
+    errors.Forbidden: NOT_ALLOWED,
+    errors.Unavailable: UNAVAILABLE,
+    errors.Conflict: FAILED,
+    errors.TimedOut: FAILED,
+    errors.Cancelled: FAILED,
+    errors.Internal: FAILED,
+}
+
+SHOWN_PROBLEMS = 20
+
+
+def exit_code(error: RowcastError) -> int:
+    return CODES[type(error)]
+
+
+def lines(error: RowcastError) -> Iterator[str]:
+    """The error for a person: what happened, then one line for each place at fault."""
+    yield f"error: {error.message}"
+    for problem in error.problems[:SHOWN_PROBLEMS]:
+        if problem.message != error.message or problem.row is not None:
+            yield f"  {place(problem)}{problem.message}"
+    if (more := len(error.problems) - SHOWN_PROBLEMS) > 0:
+        yield f"  and {more} more"
+    if isinstance(error, errors.Unauthenticated):
+        yield "  Give a key with --api-key or ROWCAST_API_KEY; `rowcast up` leaves one in its data folder."
+
+
+def place(problem: Problem) -> str:
+    """``row 3, amount: `` or as much of it as is known."""
+    parts = [f"row {problem.row}"] if problem.row is not None else []
+    parts += [problem.field] if problem.field else []
+    return f"{', '.join(parts)}: " if parts else ""
+
+
+def as_json(error: RowcastError) -> dict[str, object]:
+    return {"error": error.to_dict()}

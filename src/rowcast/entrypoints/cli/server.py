@@ -1,0 +1,126 @@
+"""``rowcast up`` and ``rowcast demo``: how the commands ask for a server, which ``__main__`` knows how to make."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import typer
+
+from rowcast.entrypoints.cli.command import command
+from rowcast.entrypoints.cli.session import Session, console
+
+Options = dict[str, Any]
+"""Settings by name, only those that were given; the rest comes from the environment."""
+
+
+class Started(Protocol):
+    """Called once, when the server answers. ``api_key`` is None when only its hash is known any more; ``new`` is
+    whether it was made just now."""
+
+    def __call__(self, url: str, api_key: str | None, *, new: bool) -> None: ...
+
+
+Serve = Callable[[Options, Started], int]
+"""Serve with these settings until interrupted; returns the exit code."""
+
+Show = Callable[[Options, Started, bool], int]
+"""The same, but when the flag is set, stop again when ``started`` returns."""
+
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]", show_default=False)]
+PortOption = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.  [default: 8000]", show_default=False)
+]
+FolderOption = Annotated[
+    Path | None, typer.Option(help="Folder of the database and files.  [default: rowcast-data]", show_default=False)
+]
+
+
+@dataclass(frozen=True)
+class Servers:
+    """How to serve; handed in by ``__main__`` because the command line may not know the wiring."""
+
+    up: Serve
+    demo: Show
+
+
+def register(app: typer.Typer, servers: Servers) -> None:
+    """Add the two commands."""
+
+    @command(app, "up")
+    def up(
+        session: Session,
+        host: HostOption = None,
+        port: PortOption = None,
+        data_dir: FolderOption = None,
+        workers: Annotated[int | None, typer.Option(min=1, help="Imports and trainings at the same time.")] = None,
+        log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    ) -> None:
+        """Run the whole product on this machine, until Ctrl-C. Every setting also has a ROWCAST_ variable."""
+        options = _given(host=host, port=port, data_dir=data_dir, workers=workers, log_level=log_level)
+        raise typer.Exit(servers.up(options, Banner(session, data_dir)))
+
+    @command(app, "demo")
+    def demo(
+        session: Session,
+        exit_: Annotated[bool, typer.Option("--exit", help="Stop when it is shown, instead of serving on.")] = False,
+        port: PortOption = None,
+        data_dir: FolderOption = None,
+    ) -> None:
+        """See it work: upload a real table, train, compare, predict one row."""
+        raise typer.Exit(servers.demo(_given(port=port, data_dir=data_dir), Showing(exit_, data_dir), exit_))
+
+
+@dataclass(frozen=True)
+class Banner:
+    """Says where the server is, and where the other commands find it and its key."""
+
+    session: Session
+    folder: Path | None
+
+    def __call__(self, url: str, api_key: str | None, *, new: bool) -> None:
+        from rowcast.client import credentials
+
+        folder = self.folder or credentials.data_folder(os.environ)
+        if self.session.json:
+            self.session.emit({"url": url, "docs": f"{url}/api/docs", "credentials": str(folder / credentials.FILE)})
+            return
+        self.session.say(f"Rowcast is at {url}, its API documentation at {url}/api/docs")
+        if new and api_key:
+            self.session.say(f"API key of the administrator, shown this once: {api_key}")
+        if self.folder is None:
+            self.session.say(f"Other commands find it and its key in {folder / credentials.FILE} when run here.")
+        else:
+            self.session.say(f"Other commands find it and its key after: export ROWCAST_DATA_DIR={folder.absolute()}")
+        self.session.say("Stop it with Ctrl-C.")
+
+
+@dataclass(frozen=True)
+class Showing:
+    """Walks through the demonstration on the server that was just started."""
+
+    leaving: bool
+    folder: Path | None
+
+    def __call__(self, url: str, api_key: str | None, *, new: bool) -> None:
+        from rowcast.client import Client
+        from rowcast.entrypoints.cli.demo import run_demo
+
+        screen = console(sys.stdout)
+        with Client(url, api_key) as client:
+            run_demo(client, screen, self._first())
+        if not self.leaving:
+            screen.print("\nThe server goes on. Stop it with Ctrl-C.")
+
+    def _first(self) -> list[str]:
+        """What has to be done before the commands that are proposed: nothing, in the usual folder."""
+        where = [f"export ROWCAST_DATA_DIR={self.folder.absolute()}"] if self.folder else []
+        return [*where, *(["rowcast up &"] if self.leaving else [])]
+
+
+def _given(**values: Any) -> Options:
+    return {name: value for name, value in values.items() if value is not None}

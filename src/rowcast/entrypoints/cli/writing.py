@@ -1,0 +1,135 @@
+"""Predictions beside their rows: as CSV, as JSON, as a table, and in words."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from rowcast.entrypoints.cli.reading import Row
+from rowcast.models.views import ModelVersionDetail
+from rowcast.scoring.views import Prediction
+
+
+class Sink(Protocol):
+    """Takes rows with their answers, in order; ``error`` says why a row has none."""
+
+    def add(self, row: Row, prediction: Prediction | None, error: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def columns_of(prediction: Prediction | None, error: str = "") -> Row:
+    """What stands beside a row: the prediction, and its probability where there is one."""
+    if prediction is None:
+        return {"prediction": None, "error": error}
+    found: Row = {"prediction": prediction.value}
+    if prediction.probability is not None:
+        found["probability"] = prediction.probability
+    elif prediction.probabilities:
+        found |= {f"probability_{name}": value for name, value in prediction.probabilities.items()}
+    return found
+
+
+@dataclass
+class CsvSink:
+    """A CSV in the dialect of the one that came in; the header comes from the first row and its answer."""
+
+    file: IO[str]
+    delimiter: str
+    classes: list[str]
+    skips: bool
+    columns: list[str] | None = None
+    _writer: csv.DictWriter[str] | None = field(default=None, init=False)
+
+    def add(self, row: Row, prediction: Prediction | None, error: str) -> None:
+        answer = {_apart(name, row): value for name, value in columns_of(prediction, error).items()}
+        self._started(row, answer).writerow({**row, **answer})
+
+    def close(self) -> None:
+        return
+
+    def _started(self, row: Row, answer: Row) -> csv.DictWriter[str]:
+        if self._writer is None:
+            names = ["prediction", *probability_columns(self.classes), *(["error"] if self.skips else [])]
+            header = list(dict.fromkeys([*(self.columns or row), *(_apart(name, row) for name in names), *answer]))
+            self._writer = csv.DictWriter(
+                self.file, header, delimiter=self.delimiter, extrasaction="ignore", lineterminator="\n"
+            )
+            self._writer.writeheader()
+        return self._writer
+
+
+def probability_columns(classes: list[str]) -> list[str]:
+    """The names of the columns that ``columns_of`` gives a model of these classes."""
+    if not classes:
+        return []
+    return ["probability"] if len(classes) == 2 else [f"probability_{name}" for name in classes]
+
+
+@dataclass
+class JsonSink:
+    """A JSON list with one object to a line, or the same lines alone."""
+
+    file: IO[str]
+    lines: bool
+    _count: int = field(default=0, init=False)
+
+    def add(self, row: Row, prediction: Prediction | None, error: str) -> None:
+        answer = {_apart(name, row): value for name, value in columns_of(prediction, error).items()}
+        written = json.dumps({**row, **answer}, ensure_ascii=False, default=str)
+        opening = "" if self.lines else ("[\n" if not self._count else ",\n")
+        self.file.write(opening + written + ("\n" if self.lines else ""))
+        self._count += 1
+
+    def close(self) -> None:
+        if not self.lines:
+            self.file.write("\n]\n" if self._count else "[]\n")
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[str]]:
+    """A text file that takes its name when it is whole."""
+    import io
+
+    from rowcast.client.uploads import saved
+
+    with saved(path) as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8", newline="", write_through=False)
+        yield text
+        text.flush()
+        text.detach()
+
+
+def sentence(prediction: Prediction, about: ModelVersionDetail | None) -> str:
+    """One prediction in words."""
+    what = about.target if about else "prediction"
+    if prediction.probability is not None:
+        positive = about.positive_class if about and about.positive_class else "the positive class"
+        return (
+            f"{what}: {prediction.value}. The probability of {positive} is {100 * prediction.probability:.1f} %"
+            f"{_odds(prediction.probability)}."
+        )
+    if prediction.probabilities:
+        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+        return f"{what}: {prediction.value} ({', '.join(f'{name} {100 * p:.1f} %' for name, p in ranked[:5])})."
+    return f"{what}: {_number(prediction.value)}."
+
+
+def _odds(probability: float) -> str:
+    """``, about 1 in 8``, where that is easier to picture than a percentage."""
+    if not 0.001 <= probability <= 0.45:
+        return ""
+    return f", about 1 in {round(1 / probability)}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) and abs(value) < 1e6 else f"{value:,}"
+
+
+def _apart(name: str, row: Row) -> str:
+    return f"rowcast_{name}" if name in row else name

@@ -1,0 +1,75 @@
+"""Who is calling, on REST: an API key in a header becomes a Principal; each operation names the roles it admits."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from rowcast.accounts.principal import Principal, Role
+from rowcast.entrypoints.services import Services
+from rowcast.errors import Unauthenticated
+
+ROLES_ATTRIBUTE = "admitted_roles"
+
+bearer = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer rc_...`.")
+api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key: `X-API-Key: rc_...`.")
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def key_of(request: Request) -> str:
+    """The key that the request carries.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    key = value.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    if not key:
+        raise Unauthenticated(
+            "key_missing", "An API key is needed: send it as 'Authorization: Bearer rc_...' or 'X-API-Key: rc_...'."
+        )
+    return key
+
+
+async def caller(request: Request) -> Principal:
+    """Who is calling; a key that was seen a moment ago costs neither a thread nor the database.
+
+    Raises:
+        Unauthenticated: there is no key, or it is not a valid one.
+    """
+    keyring = services_of(request).keyring
+    key = key_of(request)
+    principal = keyring.remembered(key)
+    return principal if principal is not None else await to_thread.run_sync(keyring.authenticate, key)
+
+
+def _admit(*roles: Role) -> Callable[..., Awaitable[Principal]]:
+    # The two parameters that are not used declare the security schemes in the OpenAPI document.
+    async def admit(
+        request: Request,
+        _bearer: object = Depends(bearer),
+        _key: object = Depends(api_key_header),
+    ) -> Principal:
+        principal = await caller(request)
+        principal.require(*roles)
+        return principal
+
+    setattr(admit, ROLES_ATTRIBUTE, frozenset({*roles, Role.ADMIN}))
+    return admit
+
+
+Anyone = Annotated[Principal, Depends(_admit(Role.ANALYST, Role.USER))]
+"""Any signed-in caller."""
+
+Analyst = Annotated[Principal, Depends(_admit(Role.ANALYST))]
+"""Callers who may change data and models."""
+
+Wired = Annotated[Services, Depends(services_of)]

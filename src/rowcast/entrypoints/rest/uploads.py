@@ -1,0 +1,154 @@
+"""Receiving a file of any size: streamed to a temporary file while it is hashed, never held in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from anyio import to_thread
+from fastapi import Request
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect
+
+from rowcast.errors import InvalidInput, TooLarge, Unavailable
+
+BUFFER_BYTES = 1024 * 1024
+"""What is gathered before one write: a hop to a thread per network packet would cost more than the writing."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A received file: where it lies, its SHA-256, its size in bytes, and the name the sender gave it."""
+
+    path: Path
+    content_hash: str
+    size_bytes: int
+    filename: str | None
+
+
+class _Sink:
+    """Writes and hashes what arrives; refuses to grow beyond the limit."""
+
+    def __init__(self, file: IO[bytes], max_bytes: int) -> None:
+        self.file = file
+        self.max_bytes = max_bytes
+        self.size = 0
+        self.hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size > self.max_bytes:
+            raise TooLarge("upload_too_large", f"The file is larger than the {self.max_bytes:,} bytes allowed here.")
+        self.hash.update(data)
+        try:
+            self.file.write(data)
+        except OSError as error:
+            raise Unavailable("storage_full", "There is no space left to receive the file.") from error
+
+
+class _FilePart:
+    """Passes the content of the part named 'file' of a multipart form to a sink and skips every other part."""
+
+    def __init__(self, boundary: bytes, sink: _Sink) -> None:
+        self.sink = sink
+        self.filename: str | None = None
+        self.seen = False
+        self._field = b""
+        self._value = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._wanted = False
+        self.parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._on_field,
+                "on_header_value": self._on_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._data,
+            },
+        )
+
+    def write(self, data: bytes) -> None:
+        self.parser.write(data)
+
+    def _begin(self) -> None:
+        self._headers, self._wanted = {}, False
+
+    def _on_field(self, data: bytes, start: int, end: int) -> None:
+        self._field += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        self._headers[self._field.lower()] = self._value
+        self._field, self._value = b"", b""
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        self._wanted = not self.seen and (options.get(b"name") == b"file" or b"filename" in options)
+        if self._wanted:
+            self.seen = True
+            self.filename = options.get(b"filename", b"").decode("utf-8", "replace") or None
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._wanted:
+            self.sink.write(data[start:end])
+
+
+@asynccontextmanager
+async def receive(request: Request, folder: Path, max_bytes: int) -> AsyncIterator[Upload]:
+    """The request's body, or the part 'file' of its multipart form, as a local file that is gone afterwards.
+
+    Raises:
+        TooLarge: it is larger than ``max_bytes``.
+        InvalidInput: the form has no file, or the sender went away in the middle.
+        Unavailable: there is no space left.
+    """
+    _refuse_early(request, max_bytes)
+    descriptor, name = tempfile.mkstemp(prefix="upload-", dir=folder)
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            sink = _Sink(file, max_bytes)
+            filename = await _fill(request, sink)
+            await to_thread.run_sync(file.flush)
+        yield Upload(path, sink.hash.hexdigest(), sink.size, filename)
+    finally:
+        await to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+
+
+def _refuse_early(request: Request, max_bytes: int) -> None:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > max_bytes:
+        raise TooLarge("upload_too_large", f"The file is larger than the {max_bytes:,} bytes allowed here.")
+
+
+async def _fill(request: Request, sink: _Sink) -> str | None:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    part = _FilePart(options[b"boundary"], sink) if kind == b"multipart/form-data" and b"boundary" in options else None
+    target = part or sink
+    try:
+        buffer = bytearray()
+        async for chunk in request.stream():
+            buffer += chunk
+            if len(buffer) >= BUFFER_BYTES:
+                await to_thread.run_sync(target.write, bytes(buffer))
+                buffer.clear()
+        await to_thread.run_sync(target.write, bytes(buffer))
+    except ClientDisconnect as error:
+        raise InvalidInput("upload_interrupted", "The connection closed before the whole file arrived.") from error
+    except ValueError as error:  # the form parser's own complaints
+        raise InvalidInput(
+            "form_invalid", "The multipart form cannot be read; send the file as part 'file'."
+        ) from error
+    if part is not None and not part.seen:
+        raise InvalidInput("file_missing", "The form has no part named 'file'.")
+    return part.filename if part else None

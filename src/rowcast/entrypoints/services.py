@@ -1,0 +1,31 @@
+"""What every door is given: the wired parts of the running product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rowcast.accounts.keys import Keyring
+from rowcast.datasets.ports import Storage
+from rowcast.scoring.catalog import Catalog
+from rowcast.settings import Settings
+from rowcast.tables import Database
+from rowcast.tasks.desk import Desk
+from rowcast.tasks.notice import Notices
+from rowcast.tasks.ports import Broker
+
+
+@dataclass(frozen=True)
+class Services:
+    """Settings and the adapters they chose, as the features' own ports."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    broker: Broker
+    desk: Desk
+    notices: Notices
+    keyring: Keyring
+    catalog: Catalog
+    incoming: Path
+    """A folder in which uploads arrive before they go to the storage."""

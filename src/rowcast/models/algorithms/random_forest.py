@@ -1,0 +1,134 @@
+"""Random forest of scikit-learn, kept as skops with an allow-list fixed here."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowcast.models.algorithms.learner import FittedModel, Lesson, in_all_classes, of_problem, two_column_nodes
+from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
+from rowcast.models.encoding import Style
+from rowcast.models.inputs import Floats
+from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.recipe import Problem
+from rowcast.models.views import Algorithm, Hyperparameter
+
+_FILE = "model.skops"
+_ALLOWED = ("sklearn.tree._tree.Tree",)
+"""What a forest needs beyond what skops trusts by itself. Never the list that a file asks for."""
+_MOST_SAMPLES = 100_000
+
+
+@dataclass(frozen=True)
+class RandomForest:
+    style = Style.FOREST
+    stops_early = False
+
+    def describe(self) -> Algorithm:
+        return Algorithm(
+            name="random_forest",
+            title="Random forest",
+            description="Many deep trees on random parts of the rows and columns, averaged. "
+            f"Each tree sees at most {_MOST_SAMPLES:,} rows.",
+            problems=list(Problem),
+            hyperparameters=[
+                Hyperparameter(
+                    name="n_estimators", type="integer", default=200, minimum=1, maximum=5000, description="Trees."
+                ),
+                Hyperparameter(
+                    name="max_depth", type="integer", default=None, minimum=1, maximum=64,
+                    description="Most splits from root to leaf; no limit by default.",
+                ),
+                Hyperparameter(
+                    name="min_samples_leaf", type="integer", default=None, minimum=1, maximum=100_000,
+                    description="Fewest rows in a leaf; by default 5, and more for large tables.",
+                ),
+                Hyperparameter(
+                    name="max_features", type="number", default=None, minimum=0.001, maximum=1.0,
+                    description="Share of the columns tried at every split; by default the square root of their "
+                    "number for classes and a third for numbers.",
+                ),
+            ],
+        )  # fmt: skip
+
+    def automatic(self, rows: int) -> dict[str, Any]:
+        return {"min_samples_leaf": max(5, min(rows, _MOST_SAMPLES) // 5000)}
+
+    def fit(self, lesson: Lesson) -> FittedModel:
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        given = dict(lesson.hyperparameters)
+        numbers = lesson.problem is Problem.REGRESSION
+        kind = RandomForestRegressor if numbers else RandomForestClassifier
+        given["max_features"] = given["max_features"] or (1 / 3 if numbers else "sqrt")
+        rows = len(lesson.training.y)
+        forest = kind(
+            **given,
+            max_samples=_MOST_SAMPLES if rows > _MOST_SAMPLES else None,
+            n_jobs=lesson.threads,
+            random_state=lesson.seed,
+        )
+        forest.fit(lesson.training.x, lesson.training.y, sample_weight=lesson.training.weights)
+        return Forest(lesson.problem, lesson.class_count, forest)
+
+    def load(self, folder: Path, threads: int) -> FittedModel:
+        from skops.io import load
+
+        meaning = json.loads((folder / "model.json").read_bytes())
+        forest = load(folder / _FILE, trusted=list(_ALLOWED))
+        forest.n_jobs = threads
+        return Forest(Problem(meaning["problem"]), meaning["class_count"], forest)
+
+
+@dataclass(frozen=True)
+class Forest:
+    problem: Problem
+    class_count: int
+    forest: Any
+    rounds: int | None = None
+
+    def predict(self, x: Floats) -> Floats:
+        if self.problem is Problem.REGRESSION:
+            return of_problem(self.problem, self.forest.predict(x))
+        return in_all_classes(self.forest.predict_proba(x), self.forest.classes_, self.class_count)
+
+    def used(self, width: int) -> NDArray[np.bool_]:
+        return self._trees().used(width)
+
+    def nodes(self, graph: OnnxGraph, matrix: str) -> str:
+        sums = self._trees().nodes(graph, matrix)
+        return two_column_nodes(graph, sums) if self.problem is Problem.BINARY else sums
+
+    def save(self, folder: Path) -> None:
+        from skops.io import dump
+
+        dump(self.forest, folder / _FILE, compression=zipfile.ZIP_DEFLATED)
+        meaning = {"problem": self.problem, "class_count": self.class_count}
+        (folder / "model.json").write_text(json.dumps(meaning))
+
+    def _trees(self) -> TreeEnsemble:
+        grown = [estimator.tree_ for estimator in self.forest.estimators_]
+        outputs = self.class_count if self.problem is Problem.MULTICLASS else 1
+        trees = (_tree(tree, self._values(tree) / len(grown)) for tree in grown)
+        return ensemble(trees, "BRANCH_LEQ", [0.0] * outputs)
+
+    def _values(self, tree: Any) -> NDArray[np.float64]:
+        values: NDArray[np.float64] = tree.value[:, 0, :]
+        if self.problem is Problem.REGRESSION:
+            return values
+        shares = values / values.sum(axis=1, keepdims=True)
+        full = np.zeros((len(values), self.class_count))
+        full[:, self.forest.classes_.astype(np.int64)] = shares
+        return full[:, 1:] if self.problem is Problem.BINARY else full
+
+
+def _tree(tree: Any, values: NDArray[np.float64]) -> Tree:
+    # No NaN reaches a forest (the encoder fills them), so where it would go does not matter.
+    nowhere = np.zeros(tree.node_count, dtype=np.bool_)
+    return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, nowhere, values)

@@ -1,0 +1,122 @@
+"""Which columns a model learns from, and why the others are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from rowcast.datasets.schema import TRAINABLE, FeatureSchema
+from rowcast.datasets.views import TableProfile
+from rowcast.errors import InvalidInput, Problem
+from rowcast.models.recipe import Recipe
+from rowcast.models.views import LeftOut
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The features in order, and every other column with the reason why it is none."""
+
+    features: list[str]
+    left_out: list[LeftOut]
+    warnings: list[str]
+
+
+def check_names(recipe: Recipe, schema: FeatureSchema) -> None:
+    """Raise ``InvalidInput("column_unknown")`` that names every column of the recipe that the table does not have."""
+    mentioned = {
+        "target": [recipe.target],
+        "features": recipe.features or [],
+        "include": recipe.include,
+        "exclude": recipe.exclude,
+        "kinds": list(recipe.kinds),
+        "time_column": [recipe.time_column] if recipe.time_column else [],
+    }
+    known = schema.names
+    problems = [
+        Problem(code="column_unknown", message=_unknown(name, place, known), field=name)
+        for place, names in mentioned.items()
+        for name in names
+        if name not in known
+    ]
+    if problems:
+        raise InvalidInput("column_unknown", " ".join(problem.message for problem in problems), problems)
+
+
+def choose(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> Choice:
+    """The features that a recipe comes to: ``features`` as given, else all that the warnings do not exclude.
+
+    Raises ``InvalidInput``: features_invalid for a feature that is the target or of a kind that cannot be learned
+    from, features_empty when none is left.
+    """
+    if recipe.features is not None:
+        chosen = [name for name in dict.fromkeys(recipe.features) if name not in recipe.exclude]
+        _check_trainable(chosen, schema, recipe.target)
+        others = [name for name in schema.names if name not in chosen and name != recipe.target]
+        left_out = [LeftOut(column=name, reason="not among the features asked for") for name in others]
+        return _checked(Choice(chosen, left_out, _used_in_spite(chosen, profile)))
+    _check_trainable(recipe.include, schema, recipe.target)
+    reasons = _reasons(recipe, schema, profile)
+    chosen = [name for name in schema.names if name not in reasons and name != recipe.target]
+    left_out = [LeftOut(column=name, reason=reason) for name, reason in reasons.items()]
+    return _checked(Choice(chosen, left_out, _used_in_spite(chosen, profile)))
+
+
+def _reasons(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> dict[str, str]:
+    excluded = {
+        warning.column: warning.message
+        for warning in profile.warnings
+        if warning.exclude and warning.column is not None
+    }
+    reasons: dict[str, str] = {}
+    for feature in schema.features:
+        if feature.name == recipe.target:
+            continue
+        if feature.name in recipe.exclude:
+            reasons[feature.name] = "left out as asked"
+        elif feature.name in excluded and feature.name not in recipe.include:
+            reasons[feature.name] = excluded[feature.name]
+        elif feature.kind not in TRAINABLE:
+            reasons[feature.name] = f"{feature.kind.value} is not learned from; give another kind to use it"
+    return reasons
+
+
+def _check_trainable(names: Iterable[str], schema: FeatureSchema, target: str) -> None:
+    problems = []
+    for name in names:
+        feature = schema.feature(name)
+        if name == target:
+            problems.append(_problem(name, f"{name!r} is the target, so it cannot be a feature."))
+        elif feature is not None and feature.kind not in TRAINABLE:
+            advice = f'give its kind to use it, as in "kinds": {{"{name}": "category"}}'
+            problems.append(_problem(name, f"{name!r} is taken for {feature.kind.value}; {advice}."))
+    if problems:
+        raise InvalidInput("features_invalid", " ".join(problem.message for problem in problems), problems)
+
+
+def _checked(choice: Choice) -> Choice:
+    if choice.features:
+        return choice
+    why = " ".join(f"{left.column}: {left.reason}." for left in choice.left_out[:10])
+    raise InvalidInput(
+        "features_empty", f"No column is left to learn from. {why} Name some in 'features' or 'include'."
+    )
+
+
+def _used_in_spite(chosen: list[str], profile: TableProfile) -> list[str]:
+    used = set(chosen)
+    return [
+        f"{warning.column} is learned from in spite of a warning: {warning.message}"
+        for warning in profile.warnings
+        if warning.exclude and warning.column in used
+    ]
+
+
+def _unknown(name: str, place: str, known: list[str]) -> str:
+    near = get_close_matches(name, known, n=1) or [k for k in known if k.casefold() == name.strip().casefold()][:1]
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"{place!r} names the column {name!r}, which the table does not have.{meant}"
+
+
+def _problem(name: str, message: str) -> Problem:
+    return Problem(code="features_invalid", message=message, field=name)

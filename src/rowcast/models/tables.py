@@ -1,0 +1,77 @@
+"""Models, their versions, their aliases, and the record of what served when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rowcast.tables import Base, new_id, now
+
+
+class ModelRow(Base):
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    description: Mapped[str | None] = mapped_column(Text)
+    last_number: Mapped[int] = mapped_column(default=0)
+    """The highest version number ever given; numbers of deleted versions are not used again."""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class ModelVersionRow(Base):
+    """One trained model. It says itself what it was trained on, for the dataset may be deleted before it."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (UniqueConstraint("model_id", "number"), UniqueConstraint("training_task_id", "algorithm"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    algorithm: Mapped[str] = mapped_column(String(50))
+    problem: Mapped[str] = mapped_column(String(20))
+    dataset_version_id: Mapped[str] = mapped_column(String(32), index=True)
+    training_task_id: Mapped[str] = mapped_column(String(32))
+    target: Mapped[str] = mapped_column(Text)
+    dataset: Mapped[str] = mapped_column(String(100))
+    dataset_number: Mapped[int]
+    metrics: Mapped[list[Any]]
+    recipe: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    manifest: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    """The bundle's own manifest: classes, hyperparameters, what was left out, runtime and parity."""
+    schema: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    evaluation: Mapped[dict[str, Any]] = mapped_column(deferred=True)
+    card: Mapped[str] = mapped_column(Text, deferred=True)
+    bundle_key: Mapped[str] = mapped_column(String(200))
+    bundle_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+
+
+class AliasRow(Base):
+    """A name that callers use for whichever version it points at now."""
+
+    __tablename__ = "aliases"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), primary_key=True)
+    number: Mapped[int]
+
+
+class AliasEventRow(Base):
+    """Every move of an alias, in order: what served when, who moved it. ``number`` is None when it was removed."""
+
+    __tablename__ = "alias_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), index=True)
+    alias: Mapped[str] = mapped_column(String(50))
+    previous: Mapped[int | None]
+    number: Mapped[int | None]
+    action: Mapped[str] = mapped_column(String(20))
+    moved_at: Mapped[datetime] = mapped_column(default=now)
+    moved_by: Mapped[str] = mapped_column(ForeignKey("users.id"))

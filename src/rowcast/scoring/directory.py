@@ -1,0 +1,115 @@
+"""What can be served, as the database said last: every model's versions and aliases, held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from rowcast.models.references import (
+    CHAMPION,
+    alias_not_found,
+    model_not_found,
+    parse_reference,
+    version_not_found,
+)
+from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow
+
+
+@dataclass(frozen=True, slots=True)
+class VersionKey:
+    """Which version of which model it is, and where its bundle lies."""
+
+    id: str
+    model: str
+    number: int
+    bundle_key: str
+    bundle_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model: its id, its versions by number, and its aliases."""
+
+    id: str
+    versions: Mapping[int, VersionKey]
+    aliases: Mapping[str, int]
+
+    def at(self, alias: str) -> VersionKey | None:
+        """The version that the alias points at."""
+        number = self.aliases.get(alias)
+        return None if number is None else self.versions.get(number)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """All models by name. ``mark`` changes whenever the database has other ones; None is "read again in any case"."""
+
+    mark: tuple[Any, ...] | None
+    models: Mapping[str, Entry]
+
+    def resolve(self, reference: str) -> tuple[VersionKey, str | None]:
+        """The version that ``name``, ``name@alias`` or ``name@number`` stands for, and the alias when one was used.
+
+        Raises:
+            InvalidInput: what follows '@' is neither an alias nor a version number.
+            NotFound: there is no such model, alias or version; the message says what there is.
+        """
+        wanted = parse_reference(reference)
+        entry = self.models.get(wanted.name)
+        if entry is None:
+            raise model_not_found(wanted.name, self.models)
+        if wanted.number is not None:
+            found = entry.versions.get(wanted.number)
+            if found is None:
+                raise version_not_found(wanted.name, _newest_first(entry))
+            return found, None
+        alias = wanted.alias or CHAMPION
+        found = entry.at(alias)
+        if found is None:
+            raise alias_not_found(wanted.name, alias, dict(entry.aliases), _newest_first(entry))
+        return found, alias
+
+    def version_ids(self) -> set[str]:
+        return {version.id for entry in self.models.values() for version in entry.versions.values()}
+
+    def champions(self) -> Iterator[VersionKey]:
+        """The versions that bare model names stand for."""
+        found = (entry.at(CHAMPION) for entry in self.models.values())
+        return (version for version in found if version is not None)
+
+
+def mark_of(session: Session) -> tuple[Any, ...]:
+    """What changes with every move of an alias, every new version and every deletion, found by three cheap look-ups.
+
+    It can, because version rows are only ever added and deleted, and no alias moves without an event.
+    """
+    models = select(func.count(), func.sum(ModelRow.last_number)).select_from(ModelRow)
+    versions = select(func.count(), func.max(ModelVersionRow.created_at)).select_from(ModelVersionRow)
+    events = select(func.count(), func.max(AliasEventRow.id)).select_from(AliasEventRow)
+    return tuple(value for query in (models, versions, events) for value in session.execute(query).one())
+
+
+def read_directory(session: Session) -> Directory:
+    """Everything that can be served now."""
+    mark = mark_of(session)
+    versions: dict[str, dict[int, VersionKey]] = {}
+    aliases: dict[str, dict[str, int]] = {}
+    row = ModelVersionRow
+    query = select(row.model_id, row.id, ModelRow.name, row.number, row.bundle_key, row.bundle_hash)
+    for model_id, id_, name, number, bundle_key, bundle_hash in session.execute(query.join(ModelRow)):
+        versions.setdefault(model_id, {})[number] = VersionKey(id_, name, number, bundle_key, bundle_hash)
+    for alias in session.scalars(select(AliasRow)):
+        aliases.setdefault(alias.model_id, {})[alias.name] = alias.number
+    models = session.execute(select(ModelRow.name, ModelRow.id))
+    return Directory(
+        mark,
+        {name: Entry(model_id, versions.get(model_id, {}), aliases.get(model_id, {})) for name, model_id in models},
+    )
+
+
+def _newest_first(entry: Entry) -> list[int]:
+    return sorted(entry.versions, reverse=True)

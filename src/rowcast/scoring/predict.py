@@ -1,0 +1,63 @@
+"""Predict: rows in, answers out, with the model that the caller's reference stood for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rowcast.accounts.principal import Principal
+from rowcast.datasets.rows import MAX_PROBLEMS, Rows
+from rowcast.errors import InvalidInput, Problem
+from rowcast.scoring.answers import Answer, Answers, Outputs
+from rowcast.scoring.loaded import LoadedModel
+
+
+def predict(
+    principal: Principal, model: LoadedModel, alias: str | None, rows: Sequence[Any], on_error: str = "fail"
+) -> Answers:
+    """Answers to the rows in their order; with ``on_error="skip"`` None for those that cannot be read, else an error.
+
+    Every role may predict. Touches neither database nor storage.
+
+    Raises:
+        InvalidInput: a row cannot be answered and bad ones are not to be skipped; ``problems`` names rows and fields.
+    """
+    skip_bad = on_error == "skip"
+    read = model.reader.read(rows, skip_bad=skip_bad)
+    if not read.count:
+        return _answers(model, alias, len(rows), read, [])
+    outputs = model.runtime.run(read.inputs)
+    if not np.isfinite(outputs).all():
+        read, outputs = _without_answer(read, outputs, len(rows), skip_bad=skip_bad)
+    return _answers(model, alias, len(rows), read, model.render(outputs))
+
+
+def _answers(model: LoadedModel, alias: str | None, row_count: int, read: Rows, answers: list[Answer]) -> Answers:
+    predictions: list[Answer | None] = [*answers]
+    if read.kept is not None:
+        predictions = [None] * row_count
+        for position, answer in zip(read.kept, answers, strict=True):
+            predictions[position] = answer
+    errors = [problem.model_dump(exclude_none=True) for problem in read.problems]
+    return Answers(model.key.model, model.key.number, alias, predictions, errors)
+
+
+def _without_answer(read: Rows, outputs: Outputs, row_count: int, *, skip_bad: bool) -> tuple[Rows, Outputs]:
+    """The rows without those to which the model answers no finite number: their values are beyond its arithmetic.
+
+    Raises:
+        InvalidInput: bad rows are not to be skipped.
+    """
+    positions = read.kept if read.kept is not None else list(range(row_count))
+    finite = np.isfinite(outputs).all(axis=1)
+    bad = [positions[place] for place in np.flatnonzero(~finite).tolist()]
+    message = "The model has no answer to numbers as large as in this row: check their units."
+    problems = [Problem(code="row_out_of_range", message=message, row=position + 1) for position in bad]
+    if not skip_bad:
+        message = f"{len(bad)} of {row_count} rows have no answer; see the problems."
+        raise InvalidInput("rows_invalid", message, problems[:MAX_PROBLEMS])
+    kept = [positions[place] for place in np.flatnonzero(finite).tolist()]
+    both = sorted([*read.problems, *problems], key=lambda problem: problem.row or 0)
+    return Rows({}, len(kept), both, kept), outputs[finite]

@@ -1,0 +1,59 @@
+"""What a kind of task is made of. ``kinds.py`` lists those there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from rowcast.datasets.ports import Progress, Storage
+from rowcast.tables import Database
+from rowcast.tasks.claims import Claim
+from rowcast.tasks.ports import Compute
+
+DATA = "data"
+"""The lane of short work on tables, which people wait for."""
+
+TRAIN = "train"
+"""The lane of trainings, which take as long as they take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the operator allows a job: seconds for work on tables and for trainings, and processor threads."""
+
+    ingest_timeout_seconds: float = 1800
+    training_timeout_seconds: float = 86_400
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where a task is worked on: the storage, a compute for what is heavy, and the limits."""
+
+    storage: Storage
+    compute: Compute
+    limits: Limits
+    report: Callable[[Progress], None]
+    cancelled: Callable[[], bool]
+
+    def run(self, job: str, arguments: dict[str, Any], *, timeout: float) -> dict[str, Any]:
+        """The result of a job on the compute; see ``Compute.run`` for what it raises."""
+        return self.compute.run(job, arguments, report=self.report, cancelled=self.cancelled, timeout=timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One kind of task.
+
+    ``work`` does it, with no transaction open, and may be repeated after a crash. ``settle`` puts its outcome on record
+    in the transaction that ends the task, and gives the task's result. ``tidy`` cleans the storage up after that.
+    ``abandon`` does when the task, given by id and payload, ended any other way; it may be called twice.
+    """
+
+    work: Callable[[Claim, Bench], Any]
+    settle: Callable[[Session, Claim, Any], dict[str, Any]]
+    tidy: Callable[[Claim, Storage], None]
+    abandon: Callable[[str, dict[str, Any], Database, Storage], None]

@@ -1,0 +1,15 @@
+"""Every kind of task there is."""
+
+from __future__ import annotations
+
+from rowcast.tasks import imports, profiles, trainings
+from rowcast.tasks.handlers import Handler
+
+
+def handlers() -> dict[str, Handler]:
+    """The handlers by the kind that a task's row names."""
+    return {
+        imports.KIND: imports.handler(),
+        profiles.KIND: profiles.handler(),
+        trainings.KIND: trainings.handler(),
+    }

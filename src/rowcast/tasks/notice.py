@@ -1,0 +1,118 @@
+"""Notices: a change of a task wakes those in this process who wait for it.
+
+A notice only says "look again". It may come too often and, from another process, not at all: whoever waits also looks
+from time to time, and the task's row is the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+from rowcast.tasks.views import Task
+
+_REMEMBERED = 10_000
+
+
+class Notices:
+    """Changes by task id. ``seen`` is read before the row, then given to a wait: what changes in between is not
+    missed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+        self._last: OrderedDict[str, int] = OrderedDict()
+        self._waiting: dict[str, set[_Waiter]] = {}
+
+    def seen(self, task_id: str) -> int:
+        """A mark of what has been announced of the task so far."""
+        with self._changed:
+            return self._last.get(task_id, 0)
+
+    def announce(self, task_id: str) -> None:
+        """The task has changed, and that is committed. Callable from any thread; never waits for anyone."""
+        with self._changed:
+            self._count += 1
+            self._last[task_id] = self._count
+            self._last.move_to_end(task_id)
+            if len(self._last) > _REMEMBERED:
+                self._last.popitem(last=False)
+            self._changed.notify_all()
+            for waiter in self._waiting.get(task_id, ()):
+                waiter.wake()
+
+    def wait_for_change(self, task_id: str, seen: int, timeout: float) -> bool:
+        """Block the thread until the task changes; False when ``timeout`` seconds passed first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._last.get(task_id, 0) != seen, timeout)
+
+    async def changed(self, task_id: str, seen: int, timeout: float) -> bool:  # noqa: ASYNC109  (no error)
+        """The same on an event loop: costs no thread."""
+        waiter = _Waiter(asyncio.get_running_loop())
+        with self._changed:
+            if self._last.get(task_id, 0) != seen:
+                return True
+            self._waiting.setdefault(task_id, set()).add(waiter)
+        try:
+            return await waiter.wait(timeout)
+        finally:
+            with self._changed:
+                self._waiting[task_id].discard(waiter)
+                if not self._waiting[task_id]:
+                    del self._waiting[task_id]
+
+    async def follow(
+        self,
+        task_id: str,
+        fetch: Callable[[], Awaitable[Task]],
+        *,
+        timeout: float,  # noqa: ASYNC109  (its end is the end of the iteration, no error)
+        look_every: float = 1.0,
+    ) -> AsyncIterator[Task]:
+        """The task now and after each of its changes, until it has ended or ``timeout`` seconds have passed.
+
+        ``fetch`` reads the task. It is asked after every notice, and every ``look_every`` seconds for the changes that
+        another process makes.
+        """
+        deadline = time.monotonic() + timeout
+        last: Task | None = None
+        while True:
+            seen = self.seen(task_id)
+            task = await fetch()
+            if last is None or _gist(task) != _gist(last):
+                yield task
+            last = task
+            left = deadline - time.monotonic()
+            if task.state.final or left <= 0:
+                return
+            await self.changed(task_id, seen, min(left, look_every))
+
+
+def _gist(task: Task) -> Task:
+    """The task without what changes by the mere passing of time."""
+    if task.progress is None:
+        return task
+    return task.model_copy(update={"progress": task.progress.model_copy(update={"eta_seconds": None})})
+
+
+class _Waiter:
+    """One coroutine that waits, and the loop it has to be woken on."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._event = asyncio.Event()
+
+    def wake(self) -> None:
+        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  (no error)
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True

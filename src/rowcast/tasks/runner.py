@@ -1,0 +1,165 @@
+"""Running one task: take it, work on it with no transaction open, and end it in one short transaction."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from rowcast.datasets.ports import Storage
+from rowcast.errors import Cancelled, Internal, RowcastError, Unavailable
+from rowcast.tables import Database
+from rowcast.tasks import claims
+from rowcast.tasks.claims import Claim, ClaimLost
+from rowcast.tasks.cleanup import Ended, clean_up
+from rowcast.tasks.handlers import Bench, Handler, Limits
+from rowcast.tasks.notice import Notices
+from rowcast.tasks.ports import Compute
+from rowcast.tasks.pulse import Pulse
+
+_PATIENCE = (0.1, 0.5, 2, 5, 10)
+"""Seconds between attempts to put on record how a task ended: hours of work are not thrown away for a busy moment."""
+
+_LONGEST_WAIT = 300.0
+
+_OUR_FAULT = "This failed by a fault in Rowcast. Ask the operator to look at the server's log."
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Runner:
+    """Carries tasks out for one worker process, from any number of its threads."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        storage: Storage,
+        compute: Compute,
+        notices: Notices,
+        handlers: Mapping[str, Handler],
+        limits: Limits,
+        worker: str,
+        lease_seconds: float = 30,
+        max_attempts: int = 3,
+        retry_seconds: float = 2,
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._compute = compute
+        self._notices = notices
+        self._handlers = handlers
+        self._limits = limits
+        self._worker = worker
+        self._lease_seconds = lease_seconds
+        self._max_attempts = max_attempts
+        self._retry_seconds = retry_seconds
+
+    def take(self, task_id: str) -> Claim | None:
+        """The task, claimed for this worker; None when somebody else has it or it has ended.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        with self._database.transaction() as session:
+            held = claims.claim(session, task_id, worker=self._worker, lease_seconds=self._lease_seconds)
+        if held is not None:
+            self._notices.announce(task_id)
+        return held
+
+    def carry_out(self, held: Claim, interrupted: Callable[[], bool]) -> None:
+        """Do a claimed task and put on record how it ended. Once ``interrupted`` says so, it is stopped and queued
+        again for another worker.
+
+        Raises:
+            Unavailable: the database does not answer; the lease will run out and the task be taken back.
+        """
+        try:
+            self._carry_out(held, interrupted)
+        except ClaimLost:
+            _log.warning("task %s: lost to another worker, or ended meanwhile", held.id)
+        finally:
+            self._notices.announce(held.id)
+
+    def abandon(self, task: Ended) -> None:
+        """Clean up after a task that recovery ended, and tell whoever waits for it."""
+        clean_up(task, self._handlers, self._database, self._storage)
+        self._notices.announce(task.id)
+
+    def _carry_out(self, held: Claim, interrupted: Callable[[], bool]) -> None:
+        with Pulse(self._database, self._notices, held, lease_seconds=self._lease_seconds) as pulse:
+            try:
+                self._work_and_settle(held, pulse, interrupted)
+            except Cancelled:
+                self._stop(held, pulse, interrupted)
+            except ClaimLost:
+                raise
+            except RowcastError as error:
+                self._give_up(held, error)
+            except Exception:  # noqa: BLE001  (every task ends on record)
+                _log.exception("task %s: failed by a fault of ours", held.id)
+                self._give_up(held, Internal("internal_error", _OUR_FAULT))
+
+    def _work_and_settle(self, held: Claim, pulse: Pulse, interrupted: Callable[[], bool]) -> None:
+        handler = self._handlers.get(held.kind)
+        if handler is None:
+            raise Internal("task_kind_unknown", "This version of Rowcast does not know this kind of task.")
+
+        def stopping() -> bool:
+            return pulse.cancelled or pulse.lost or interrupted()
+
+        outcome = handler.work(held, Bench(self._storage, self._compute, self._limits, pulse.report, stopping))
+
+        def settle(session: Session) -> None:
+            claims.succeed(session, held)
+            claims.record(session, held.id, handler.settle(session, held, outcome))
+
+        self._put_on_record(settle)
+        self._tidy(handler, held)
+
+    def _stop(self, held: Claim, pulse: Pulse, interrupted: Callable[[], bool]) -> None:
+        """The work has been stopped, for one of three reasons."""
+        if pulse.lost:
+            raise ClaimLost
+        if interrupted() and not pulse.cancelled:
+            try:
+                self._put_on_record(lambda session: claims.hand_back(session, held))
+                return
+            except Cancelled:  # the owner was quicker than the pulse
+                pass
+        self._put_on_record(lambda session: claims.stop(session, held))
+        self.abandon(Ended(held.id, held.kind, held.payload))
+
+    def _give_up(self, held: Claim, error: RowcastError) -> None:
+        """Try again later if that can help and there are attempts left, else fail for good."""
+        _log.info("task %s: attempt %d failed, %s", held.id, held.attempt, error.code)
+        try:
+            if error.retryable and held.attempt < self._max_attempts:
+                wait = min(self._retry_seconds * 2 ** (held.attempt - 1), _LONGEST_WAIT)
+                self._put_on_record(lambda session: claims.retry(session, held, error, after_seconds=wait))
+                return
+            self._put_on_record(lambda session: claims.fail(session, held, error))
+        except Cancelled:
+            self._put_on_record(lambda session: claims.stop(session, held))
+        self.abandon(Ended(held.id, held.kind, held.payload))
+
+    def _put_on_record(self, change: Callable[[Session], _T]) -> _T:
+        for pause in _PATIENCE:
+            try:
+                with self._database.transaction() as session:
+                    return change(session)
+            except Unavailable as error:
+                _log.warning("the end of a task waits: %s", error.code)
+                time.sleep(pause)
+        with self._database.transaction() as session:
+            return change(session)
+
+    def _tidy(self, handler: Handler, held: Claim) -> None:
+        try:
+            handler.tidy(held, self._storage)
+        except RowcastError as error:
+            _log.warning("task %s: could not be tidied up after, %s", held.id, error.code)

@@ -1,0 +1,64 @@
+"""Submitting: the task is on record first, and told to workers after. The row is its own outbox."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from rowcast.accounts.principal import Principal
+from rowcast.errors import Unavailable
+from rowcast.tables import Database, new_id, now
+from rowcast.tasks.ports import Broker
+from rowcast.tasks.tables import TaskRow
+from rowcast.tasks.views import TaskState
+
+_log = logging.getLogger(__name__)
+
+
+def submit(
+    session: Session,
+    principal: Principal,
+    *,
+    kind: str,
+    lane: str,
+    subject: str,
+    payload: dict[str, Any],
+    task_id: str | None = None,
+) -> TaskRow:
+    """Put a task on record. Once the caller has committed, ``dispatch`` tells the workers."""
+    task = TaskRow(
+        id=task_id or new_id(),
+        kind=kind,
+        lane=lane,
+        owner_id=principal.id,
+        subject=subject[:200],
+        payload=payload,
+    )
+    session.add(task)
+    session.flush()
+    return task
+
+
+def dispatch(database: Database, broker: Broker, tasks: Iterable[tuple[str, str]]) -> None:
+    """Tell the workers of committed tasks, given as (lane, id). Never fails: what could not be told now, the recovery
+    sweep tells later."""
+    told = []
+    try:
+        for lane, task_id in tasks:
+            broker.publish(lane, task_id)
+            told.append(task_id)
+        if told:
+            with database.transaction() as session:
+                _mark_dispatched(session, told)
+    except Unavailable as error:
+        _log.warning("tasks wait for the recovery sweep: %s", error.code)
+
+
+def _mark_dispatched(session: Session, task_ids: list[str]) -> None:
+    """Only while queued: a worker may have finished the task by now."""
+    waiting = update(TaskRow).where(TaskRow.id.in_(task_ids), TaskRow.state == TaskState.QUEUED.value)
+    session.execute(waiting.values(dispatched_at=now()).execution_options(synchronize_session=False))

@@ -1,0 +1,107 @@
+"""The task that trains models on a version of a dataset and registers what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from rowcast.accounts.principal import Principal
+from rowcast.datasets import catalogue
+from rowcast.datasets.ports import Storage
+from rowcast.datasets.schema import FeatureSchema
+from rowcast.models import registry
+from rowcast.models.columns import check_names
+from rowcast.models.presets import plan
+from rowcast.models.recipe import TrainingRequest
+from rowcast.tables import Database
+from rowcast.tasks.claims import Claim
+from rowcast.tasks.handlers import TRAIN, Bench, Handler
+from rowcast.tasks.submission import submit
+from rowcast.tasks.tables import TaskRow
+
+KIND = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training made: the job's outcome, and its bundles as they are in the storage."""
+
+    outcome: dict[str, Any]
+    bundles: Sequence[registry.TrainedBundle]
+
+
+def submit_training(
+    session: Session, principal: Principal, request: TrainingRequest, *, task_id: str | None = None
+) -> TaskRow:
+    """Put a training on record, for the version of the dataset that is the newest now unless one is named.
+
+    Raises:
+        InvalidInput: the request names columns, algorithms or hyperparameters that there are not, or no model can be
+            called so.
+        Forbidden: the caller's role may not train.
+        NotFound: there is no such dataset, or no such version of it.
+        Conflict: the model's name belongs to someone else.
+    """
+    dataset, version = catalogue.find_version(session, principal, request.dataset, request.dataset_version)
+    model = request.model or request.dataset
+    registry.check_may_train(session, principal, model)
+    schema = FeatureSchema.model_validate(version.schema)
+    plan(request)
+    check_names(request, schema)
+    pinned = request.model_copy(update={"dataset_version": version.number, "model": model})
+    payload = {
+        "request": pinned.model_dump(mode="json"),
+        "dataset_version_id": version.id,
+        "dataset_number": version.number,
+        "content_hash": version.content_hash,
+        "schema": schema.describe(dataset.dictionary).model_dump(mode="json"),
+    }
+    return submit(session, principal, kind=KIND, lane=TRAIN, subject=model, payload=payload, task_id=task_id)
+
+
+def handler() -> Handler:
+    return Handler(_work, _settle, _tidy, _abandon)
+
+
+def _work(task: Claim, bench: Bench) -> Trained:
+    payload = task.payload
+    arguments = {
+        "request": payload["request"],
+        "content_hash": payload["content_hash"],
+        "dataset_number": payload["dataset_number"],
+        "schema": payload["schema"],
+        "bundle_prefix": _bundle_prefix(task.id, task.attempt),
+        "threads": bench.limits.threads,
+    }
+    outcome = bench.run("train", arguments, timeout=bench.limits.training_timeout_seconds)
+    return Trained(outcome, registry.read_bundles(bench.storage, outcome))
+
+
+def _settle(session: Session, task: Claim, trained: Trained) -> dict[str, Any]:
+    result = registry.register(
+        session,
+        task.owner,
+        task_id=task.id,
+        request=TrainingRequest.model_validate(task.payload["request"]),
+        dataset_version_id=task.payload["dataset_version_id"],
+        outcome=trained.outcome,
+        bundles=trained.bundles,
+    )
+    return result.model_dump(mode="json")
+
+
+def _tidy(task: Claim, storage: Storage) -> None:
+    for attempt in range(1, task.attempt):
+        storage.delete(_bundle_prefix(task.id, attempt))
+
+
+def _abandon(task_id: str, payload: dict[str, Any], database: Database, storage: Storage) -> None:
+    storage.delete(f"bundles/{task_id}")
+
+
+def _bundle_prefix(task_id: str, attempt: int) -> str:
+    """Each attempt writes apart, for the process of one that was thought dead may be writing still."""
+    return f"bundles/{task_id}/{attempt}"

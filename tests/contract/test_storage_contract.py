@@ -1,0 +1,139 @@
+"""What every storage promises."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from rowcast.errors import InvalidInput, NotFound
+
+
+def test_what_was_put_is_read(storage):
+    storage.put("datasets/abc/table", b"\x00one\n")
+
+    assert storage.read("datasets/abc/table") == b"\x00one\n"
+    assert storage.size("datasets/abc/table") == 5
+    assert storage.exists("datasets/abc/table")
+    with storage.open("datasets/abc/table") as file:
+        assert file.read(3) == b"\x00on"
+
+
+def test_a_second_put_replaces_the_first(storage):
+    storage.put("a", b"first, longer")
+    storage.put("a", b"second")
+
+    assert storage.read("a") == b"second"
+
+
+def test_a_file_is_copied_or_moved(storage, tmp_path):
+    source = tmp_path / "upload"
+    source.write_bytes(b"table")
+
+    storage.put_file("copied", source)
+    assert source.exists()
+    storage.put_file("moved/there", source, move=True)
+
+    assert not source.exists()
+    assert storage.read("copied") == storage.read("moved/there") == b"table"
+
+
+@pytest.mark.parametrize("call", ["read", "open", "size"])
+@pytest.mark.parametrize("key", ["nothing", "no/such/folder", "folder"])
+def test_a_missing_object_is_not_found(storage, call, key):
+    storage.put("folder/object", b"")
+
+    with pytest.raises(NotFound) as caught:
+        getattr(storage, call)(key)
+    assert caught.value.code == "object_not_found"
+    assert not storage.exists(key)
+
+
+def test_a_missing_object_can_be_neither_moved_nor_looked_at(storage):
+    with pytest.raises(NotFound):
+        storage.move("nothing", "somewhere")
+    for look in (storage.local, storage.local_folder):
+        with pytest.raises(NotFound), look("nothing"):
+            pass
+    assert list(storage.list("")) == []
+
+
+def test_a_move_replaces_and_leaves_nothing_behind(storage):
+    storage.put("from", b"new")
+    storage.put("to/there", b"old")
+
+    storage.move("from", "to/there")
+
+    assert list(storage.list("")) == ["to/there"]
+    assert storage.read("to/there") == b"new"
+
+
+def test_a_list_is_sorted_and_keeps_to_its_folder(storage):
+    for key in ("data/b", "data/a/2", "data/a-1", "database/x", "data.txt"):
+        storage.put(key, b"")
+
+    assert list(storage.list("data")) == ["data/a-1", "data/a/2", "data/b"]
+    assert list(storage.list("data/")) == ["data/a-1", "data/a/2", "data/b"]
+    assert list(storage.list("data/b")) == ["data/b"]
+    assert list(storage.list("nothing")) == []
+    assert list(storage.list("")) == sorted(["data/b", "data/a/2", "data/a-1", "database/x", "data.txt"])
+
+
+def test_delete_takes_an_object_or_all_of_a_folder(storage):
+    for key in ("a/1", "a/b/2", "ab", "c"):
+        storage.put(key, b"")
+
+    storage.delete("a")
+    storage.delete("c")
+    storage.delete("nothing/at/all")
+    storage.delete("ab/below an object")
+
+    assert list(storage.list("")) == ["ab"]
+
+
+def test_objects_and_folders_are_there_as_local_files(storage):
+    storage.put("bundle/model", b"model")
+    storage.put("bundle/native/encoder", b"encoder")
+
+    with storage.local("bundle/model") as path:
+        assert path.read_bytes() == b"model"
+    with storage.local_folder("bundle") as folder:
+        assert (folder / "native" / "encoder").read_bytes() == b"encoder"
+    assert storage.exists("bundle/model")
+
+
+@pytest.mark.parametrize(
+    "key", ["", "/", "/etc/passwd", "../up", "a/../../up", "a//b", "a/./b", "nul\0", "a\nb", "a\\b", ".tmp/x"]
+)
+def test_a_key_cannot_lead_out_of_the_storage(storage, key):
+    for call in (lambda: storage.put(key, b""), lambda: storage.read(key), lambda: storage.delete(key)):
+        with pytest.raises(InvalidInput) as caught:
+            call()
+        assert caught.value.code == "storage_key_invalid"
+
+
+def test_a_reader_sees_whole_objects_while_others_write(storage):
+    storage.put("shared", b"0" * 100_000)
+    seen, done = set(), threading.Event()
+
+    def read():
+        while not done.is_set():
+            data = storage.read("shared")
+            seen.add((len(data), len(set(data))))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    writers = [threading.Thread(target=storage.put, args=("shared", bytes([n]) * 100_000)) for n in range(48, 58)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    done.set()
+    reader.join()
+
+    assert seen == {(100_000, 1)}
+    assert list(storage.list("")) == ["shared"]
+
+
+def test_it_answers(storage):
+    storage.ping()

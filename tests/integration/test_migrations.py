@@ -1,0 +1,91 @@
+"""Migrations: in step with the tables, safe to run from two processes, honest about a newer database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
+
+from rowcast.adapters.database.check import check
+from rowcast.adapters.database.engine import open_database
+from rowcast.adapters.database.schema import differences, metadata, upgrade
+from rowcast.errors import Conflict
+
+START = """
+import sys
+from rowcast.accounts.keys import first_administrator
+from rowcast.adapters.database.engine import open_database
+from rowcast.adapters.database.schema import upgrade
+sys.stdin.readline()
+database = open_database(sys.argv[1])
+upgrade(database.engine)
+with database.transaction() as session:
+    print(first_administrator(session) is not None)
+"""
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = open_database(f"sqlite:///{tmp_path / 'a % sign' / 'rowcast.db'}")
+    yield database
+    database.dispose()
+
+
+def test_migrations_build_exactly_the_tables_in_the_code():
+    assert check() == []
+
+
+def test_a_difference_would_be_seen(database):
+    upgrade(database.engine)
+    with database.transaction() as session:
+        session.execute(text("ALTER TABLE tasks DROP COLUMN due_at"))
+
+    assert "due_at" in str(differences(database.engine))
+
+
+def test_an_upgrade_can_be_repeated(database):
+    upgrade(database.engine)
+    upgrade(database.engine)
+
+    assert set(inspect(database.engine).get_table_names()) == {*metadata().tables, "alembic_version"}
+
+
+def test_processes_that_start_at_once_upgrade_one_after_the_other(tmp_path):
+    command = [sys.executable, "-c", START, f"sqlite:///{tmp_path / 'rowcast.db'}"]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [process.communicate(timeout=60)[0].strip() for process in processes]
+
+    assert sorted(answers) == ["False", "False", "True"]
+
+
+def test_a_database_of_a_newer_version_is_left_alone(database):
+    upgrade(database.engine)
+    with database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(Conflict) as caught:
+        upgrade(database.engine)
+    assert caught.value.code == "database_newer"
+
+
+def test_an_upgrade_that_fails_changes_nothing(database):
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE tasks (in_the_way INTEGER)"))
+
+    with pytest.raises(OperationalError):
+        upgrade(database.engine)
+    assert inspect(database.engine).get_table_names() == ["tasks"]
+
+
+def test_foreign_keys_hold_after_an_upgrade(database):
+    upgrade(database.engine)
+
+    for _ in range(3):
+        with database.reading() as session:
+            assert session.scalar(text("PRAGMA foreign_keys")) == 1

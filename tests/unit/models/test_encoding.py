@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rowcast.datasets.schema import Feature, Kind
+from rowcast.models.encoding import Encoder, Style, fit_encoder
+from rowcast.models.encoding_onnx import SharedColumns, encoder_nodes
+from rowcast.models.inputs import Column, Floats, Labels, feeds
+from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.recipe import Problem
+from rowcast.models.runtime import OnnxRuntime
+
+FEATURES = [
+    Feature(name="size", kind=Kind.NUMBER),
+    Feature(name="full", kind=Kind.NUMBER),
+    Feature(name="t1", kind=Kind.FLAG),
+    Feature(name="when", kind=Kind.DATE),
+    Feature(name="also when", kind=Kind.DATE),
+    Feature(name="色", kind=Kind.CATEGORY),
+    Feature(name="town", kind=Kind.CATEGORY),
+]
+ROWS = 400
+
+
+def some_inputs(seed: int = 0) -> dict[str, Column]:
+    rng = np.random.default_rng(seed)
+
+    def gaps(values: NDArray[Any]) -> Floats:
+        return np.where(rng.random(ROWS) < 0.1, np.nan, values).astype(np.float32)
+
+    return {
+        "size": gaps(np.exp(rng.normal(8, 2, ROWS))),
+        "full": rng.normal(0, 1, ROWS).astype(np.float32),
+        "t1": gaps(rng.integers(0, 2, ROWS)),
+        "when": gaps(rng.integers(-20_000, 20_000, ROWS)),
+        "also when": gaps(rng.normal(10_000, 10, ROWS)),
+        "色": Labels.of(rng.choice(["", "red", "green", "bl\u00fce"], ROWS).astype(object)),
+        "town": Labels.of(np.array([f"town {n}" for n in rng.integers(0, 80, ROWS)], dtype=object)),
+    }
+
+
+def fitted(style: Style, problem: Problem = Problem.BINARY) -> tuple[Encoder, Floats]:
+    y = np.random.default_rng(1).integers(0, 2, ROWS)
+    return fit_encoder(FEATURES, some_inputs(), y, problem, style, seed=0)
+
+
+def onnx_of(encoder: Encoder) -> OnnxRuntime:
+    graph = OnnxGraph({feature.name: feature.kind is Kind.CATEGORY for feature in FEATURES})
+    matrix = encoder_nodes(graph, encoder, SharedColumns())
+    return OnnxRuntime(graph.finish(matrix, "matrix", len(encoder.sources())))
+
+
+@pytest.mark.parametrize("problem", Problem)
+@pytest.mark.parametrize("style", Style)
+def test_onnx_gives_the_same_matrix(style: Style, problem: Problem) -> None:
+    encoder, _ = fitted(style, problem)
+    matrix = encoder.transform(some_inputs(seed=2))
+    assert matrix.shape == (ROWS, len(encoder.sources()))
+    assert np.allclose(matrix, onnx_of(encoder).run(feeds(some_inputs(seed=2))), rtol=0, atol=2e-6, equal_nan=True)
+
+
+ENCODERS = {style: fitted(style)[0] for style in Style}
+ONNX = {style: onnx_of(encoder) for style, encoder in ENCODERS.items()}
+NUMBER = st.floats(width=32, allow_infinity=False, min_value=-(2.0**100), max_value=2.0**100) | st.just(float("nan"))
+
+
+@given(
+    numbers=st.lists(NUMBER, min_size=3, max_size=3),
+    days=st.lists(st.floats(-800_000, 3_000_000, width=32) | st.just(float("nan")), min_size=2, max_size=2),
+    colour=st.sampled_from(["", "red", "green", "never seen"]) | st.text(max_size=5),
+    town=st.text(max_size=5) | st.sampled_from(["town 3", "town 79"]),
+)
+@settings(max_examples=100, deadline=None)
+@pytest.mark.parametrize("style", Style)
+def test_any_row_is_encoded_alike(
+    style: Style, numbers: list[float], days: list[float], colour: str, town: str
+) -> None:
+    values = [np.array([value], dtype=np.float32) for value in [*numbers, *days]]
+    columns: list[Column] = [*values, *(Labels.of(np.array([text], dtype=object)) for text in (colour, town))]
+    row = {feature.name: column for feature, column in zip(FEATURES, columns, strict=True)}
+    native = ENCODERS[style].transform(row)
+    assert np.allclose(native, ONNX[style].run(feeds(row)), rtol=0, atol=2e-6, equal_nan=True)
+
+
+def test_only_boosters_see_what_is_missing() -> None:
+    nothing = Labels(np.zeros(3, dtype=np.int32), [""])
+    unknown = np.full(3, np.nan, dtype=np.float32)
+    missing = {name: nothing if isinstance(column, Labels) else unknown for name, column in some_inputs().items()}
+    assert np.isnan(ENCODERS[Style.BOOSTER].transform(missing)).any()
+    assert not np.isnan(ENCODERS[Style.FOREST].transform(missing)).any()
+    assert not np.isnan(ENCODERS[Style.LINEAR].transform(missing)).any()
+
+
+def test_a_column_that_was_never_missing_gets_its_median_when_it_is() -> None:
+    encoder = ENCODERS[Style.BOOSTER]
+    row = some_inputs() | {"full": np.full(ROWS, np.nan, dtype=np.float32)}
+    filled = encoder.transform(row)[:, encoder.sources().index("full")]
+    assert filled[0] == np.median(np.asarray(some_inputs()["full"]))
+
+
+def test_targets_of_a_row_do_not_leak_into_its_own_encoding() -> None:
+    y = np.random.default_rng(5).integers(0, 2, ROWS)
+    towns = Labels.of(np.array([f"town {n % 160}" for n in range(ROWS)], dtype=object))
+    inputs: dict[str, Column] = {"town": towns}
+    features = [Feature(name="town", kind=Kind.CATEGORY)]
+    encoder, cross_fitted = fit_encoder(features, inputs, y, Problem.BINARY, Style.BOOSTER, seed=0)
+    in_sample = encoder.transform(inputs)
+    assert np.corrcoef(in_sample[:, 0], y)[0, 1] > 0.5
+    assert abs(np.corrcoef(cross_fitted[:, 0], y)[0, 1]) < 0.2
+
+
+def test_an_encoder_survives_json() -> None:
+    for encoder in ENCODERS.values():
+        again = Encoder.from_json(json.loads(json.dumps(encoder.to_json(), allow_nan=False)))
+        rows = some_inputs(seed=3)
+        assert np.array_equal(again.transform(rows), encoder.transform(rows), equal_nan=True)
+
+
+def test_unseen_and_rare_categories_share_a_value() -> None:
+    encoder = ENCODERS[Style.BOOSTER]
+    rows = some_inputs() | {"色": Labels(np.arange(ROWS, dtype=np.int32) % 2, ["never seen", "nor this"])}
+    column = encoder.transform(rows)[:, encoder.sources().index("色")]
+    assert len(np.unique(column)) == 1

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowcast.datasets.schema import Feature, Kind
+from rowcast.models.algorithms.linear import LinearModel
+from rowcast.models.algorithms.tree_ensemble import float32_at_most
+from rowcast.models.encoding import Style, fit_encoder
+from rowcast.models.exporting import export
+from rowcast.models.inputs import Column, Floats, Labels
+from rowcast.models.member import Member
+from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.recipe import Problem
+
+FEATURES = [Feature(name="n", kind=Kind.NUMBER), Feature(name="c", kind=Kind.CATEGORY)]
+INPUTS: dict[str, Column] = {
+    "n": np.linspace(-1, 1, 100, dtype=np.float32),
+    "c": Labels.of(np.array(["a", "b"] * 50, dtype=object)),
+}
+
+
+@dataclass(frozen=True)
+class WrongAboutMissing(LinearModel):
+    """Serves as the others do until a value is missing."""
+
+    def predict(self, x: Floats) -> Floats:
+        answer = super().predict(np.nan_to_num(x))
+        return np.where(np.isnan(x).any(axis=1, keepdims=True), answer[:, ::-1], answer)
+
+
+@dataclass(frozen=True)
+class NotExportable(LinearModel):
+    def nodes(self, graph: OnnxGraph, matrix: str) -> str:
+        return graph.add("NoSuchOperator", matrix)
+
+
+def gate(model: Any, inputs: dict[str, Column]) -> Any:
+    y: NDArray[Any] = np.array([0, 1] * 50)
+    encoder, _ = fit_encoder(FEATURES, inputs, y, Problem.BINARY, Style.BOOSTER, 0)
+    return export([Member(encoder, model)], FEATURES, Problem.BINARY, inputs, seed=0)
+
+
+WEIGHTS = {"weights": np.array([[1.0], [2.0]]), "intercept": np.array([0.5])}
+
+
+def test_onnx_that_agrees_passes() -> None:
+    exported = gate(LinearModel(Problem.BINARY, **WEIGHTS), INPUTS)
+    assert exported.parity.passed
+    assert exported.parity.max_difference < 1e-6
+    assert exported.model
+
+
+def test_onnx_that_differs_only_where_values_are_missing_is_refused() -> None:
+    gaps = np.array(INPUTS["n"])
+    gaps[::7] = np.nan
+    exported = gate(WrongAboutMissing(Problem.BINARY, **WEIGHTS), INPUTS | {"n": gaps})
+    assert not exported.parity.passed
+    assert exported.model is None
+    assert "tolerance" in exported.parity.reason or "failed" in exported.parity.reason
+
+
+def test_a_model_that_onnx_cannot_express_is_served_natively() -> None:
+    exported = gate(NotExportable(Problem.BINARY, **WEIGHTS), INPUTS)
+    assert exported.model is None
+    assert exported.parity.reason.startswith("ONNX failed with")
+    assert exported.parity.max_difference is None
+
+
+def test_thresholds_keep_every_comparison() -> None:
+    rng = np.random.default_rng(0)
+    thresholds = np.concatenate([rng.normal(0, 1e6, 500), rng.normal(0, 1e-6, 500)])
+    rounded = float32_at_most(thresholds)
+    near = np.concatenate(
+        [rounded, np.nextafter(rounded, np.float32(np.inf)), np.nextafter(rounded, np.float32(-1e38))]
+    )
+    for x, threshold, served in zip(near, np.tile(thresholds, 3), np.tile(rounded, 3), strict=True):
+        assert (float(x) <= threshold) == bool(x <= served)

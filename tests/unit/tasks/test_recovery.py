@@ -1,0 +1,166 @@
+"""Recovery: silent workers, lost messages, the start after a crash."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rowcast.adapters.broker.local import LocalBroker
+from rowcast.tables import now
+from rowcast.tasks import claims
+from rowcast.tasks.leftovers import remove_leftovers
+from rowcast.tasks.recovery import release_all, sweep
+from rowcast.tasks.submission import dispatch
+from rowcast.tasks.tables import TaskRow
+
+
+def look(database):
+    return sweep(database, max_attempts=2, redispatch_seconds=60)
+
+
+def take(database, task_id, lease_seconds=30):
+    with database.transaction() as session:
+        return claims.claim(session, task_id, worker="one", lease_seconds=lease_seconds)
+
+
+def row(database, task_id):
+    with database.reading() as session:
+        return session.get_one(TaskRow, task_id)
+
+
+def alter(database, task_id, **values):
+    with database.transaction() as session:
+        task = session.get_one(TaskRow, task_id)
+        for name, value in values.items():
+            setattr(task, name, value)
+
+
+def test_a_task_that_no_worker_was_told_of_is_due_until_it_was(database, add_task):
+    task_id, broker = add_task(lane="train"), LocalBroker()
+
+    assert look(database).due == [("train", task_id)]
+    dispatch(database, broker, look(database).due)
+
+    assert look(database).due == []
+    assert broker.consume("train", 0).task_id == task_id
+
+
+def test_a_broker_that_is_away_loses_nothing(database, add_task):
+    task_id, broker = add_task(), LocalBroker()
+    broker.close()
+
+    dispatch(database, broker, [("data", task_id)])
+
+    assert look(database).due == [("data", task_id)]
+
+
+def test_a_message_without_effect_is_sent_again(database, add_task):
+    task_id = add_task()
+    alter(database, task_id, dispatched_at=now() - timedelta(seconds=61))
+
+    assert look(database).due == [("data", task_id)]
+
+
+def test_a_retry_is_due_in_its_time(database, add_task):
+    task_id = add_task()
+    alter(database, task_id, due_at=now() + timedelta(seconds=60))
+    assert look(database).due == []
+
+    alter(database, task_id, due_at=now() - timedelta(seconds=1))
+    assert look(database).due == [("data", task_id)]
+
+
+def test_a_silent_worker_loses_its_task(database, add_task):
+    held = take(database, add_task(), lease_seconds=-1)
+
+    found = look(database)
+
+    assert found.due == [("data", held.id)]
+    assert found.ended == []
+    assert row(database, held.id).attempts == 1
+    assert take(database, held.id).attempt == 2
+
+
+def test_a_worker_with_a_lease_keeps_its_task(database, add_task):
+    held = take(database, add_task())
+
+    assert look(database).due == []
+    assert row(database, held.id).state == "running"
+
+
+def test_a_task_that_kills_its_worker_every_time_fails(database, add_task):
+    task_id = add_task(name="loans")
+    take(database, task_id, lease_seconds=-1)
+    look(database)
+    take(database, task_id, lease_seconds=-1)
+
+    found = look(database)
+
+    assert found.due == []
+    assert [(task.id, task.payload) for task in found.ended] == [(task_id, {"name": "loans"})]
+    stored = row(database, task_id)
+    assert (stored.state, stored.error["code"]) == ("failed", "task_lost")
+    assert stored.finished_at is not None
+
+
+def test_a_cancelled_task_of_a_silent_worker_is_cancelled(database, add_task):
+    held = take(database, add_task(), lease_seconds=-1)
+    with database.transaction() as session:
+        claims.cancel(session, held.id)
+
+    assert [task.id for task in look(database).ended] == [held.id]
+    assert row(database, held.id).state == "cancelled"
+
+
+def test_at_the_only_processs_start_everything_is_released(database, add_task):
+    running, told, worn, done = add_task(), add_task(), add_task(), add_task()
+    with database.transaction() as session:
+        claims.succeed(session, take_in(session, done))
+    take(database, running)
+    take(database, worn)
+    alter(database, worn, attempts=2)
+    alter(database, told, dispatched_at=now())
+
+    with database.transaction() as session:
+        ended = release_all(session, max_attempts=2)
+
+    assert [task.id for task in ended] == [worn]
+    assert {task_id for _, task_id in look(database).due} == {running, told}
+    assert row(database, running).attempts == 1
+    assert row(database, done).state == "succeeded"
+
+
+def take_in(session, task_id):
+    return claims.claim(session, task_id, worker="one", lease_seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("state", "upload", "bundle"),
+    [
+        ("queued", True, True),
+        ("running", True, True),
+        ("succeeded", False, True),
+        ("failed", False, False),
+        ("cancelled", False, False),
+    ],
+)
+def test_leftovers_of_killed_processes_are_removed(database, storage, add_task, state, upload, bundle):
+    task_id = add_task()
+    alter(database, task_id, state=state)
+    storage.put(f"uploads/{task_id}", b"table")
+    storage.put(f"bundles/{task_id}/1/lightgbm/manifest.json", b"{}")
+
+    remove_leftovers(database, storage)
+
+    assert storage.exists(f"uploads/{task_id}") is upload
+    assert storage.exists(f"bundles/{task_id}/1/lightgbm/manifest.json") is bundle
+
+
+def test_leftovers_that_belong_to_no_task(database, storage):
+    storage.put("uploads/unknown", b"table")
+    storage.put("bundles/unknown/manifest.json", b"{}")
+
+    remove_leftovers(database, storage)
+
+    assert list(storage.list("")) == ["bundles/unknown/manifest.json"]
