@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from rowcast.tasks.ports import Broker, Compute
 
 JOBS = {
-    "import": "rowcast.datasets.importing:import_table",
-    "profile": "rowcast.datasets.profiling:profile_table",
-    "train": "rowcast.models.training:train",
+    "import": "rowcast.datasets.reading.importing:import_table",
+    "profile": "rowcast.datasets.profile.profiling:profile_table",
+    "train": "rowcast.models.train.training:train",
 }
 """What a child process can do; only the libraries of what it was asked for are loaded."""
 

@@ -1,0 +1,1 @@
+"""Each adapter talks to one technology; only wiring knows them."""

@@ -1,0 +1,1 @@
+"""Tables: the schema that flows through everything, versions, profiles, the dictionary."""

@@ -1,0 +1,1 @@
+"""Models: learn, evaluate, bundle, register, serve under a name."""

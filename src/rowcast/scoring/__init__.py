@@ -1,0 +1,1 @@
+"""The hot path: models in memory, rows in, answers out."""

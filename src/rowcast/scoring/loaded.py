@@ -16,10 +16,10 @@ from rowcast.datasets.ports import Storage
 from rowcast.datasets.rows import RowReader
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import RowcastError, Unavailable
-from rowcast.models.bundle import Manifest
-from rowcast.models.bundle import load as load_bundle
+from rowcast.models.bundle.contents import Manifest
+from rowcast.models.bundle.contents import load as load_bundle
+from rowcast.models.bundle.runtime import Runtime, check_golden, open_runtime
 from rowcast.models.recipe import Problem
-from rowcast.models.runtime import Runtime, check_golden, open_runtime
 from rowcast.scoring.answers import Answer, renderer_of
 from rowcast.scoring.directory import VersionKey
 

@@ -13,9 +13,9 @@ from rowcast.datasets import catalogue
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.models import registry
-from rowcast.models.columns import check_names
 from rowcast.models.presets import plan
 from rowcast.models.recipe import TrainingRequest
+from rowcast.models.train.columns import check_names
 from rowcast.tables import Database
 from rowcast.tasks.claims import Claim
 from rowcast.tasks.handlers import TRAIN, Bench, Handler

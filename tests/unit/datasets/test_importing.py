@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from rowcast.adapters.storage.local import LocalStorage
-from rowcast.datasets.importing import import_table
 from rowcast.datasets.ports import Progress
+from rowcast.datasets.reading.importing import import_table
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.datasets.table import scan
 from rowcast.errors import InvalidInput, RowcastError, TooLarge

@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rowcast.datasets.cells import gather, glance
-from rowcast.datasets.dates import century_pivot
-from rowcast.datasets.inference import hints_of, infer
+from rowcast.datasets.inference.cells import gather, glance
+from rowcast.datasets.inference.dates import century_pivot
+from rowcast.datasets.inference.inference import hints_of, infer
 from rowcast.datasets.schema import MISSING_TOKENS, Feature, Kind
 
 

@@ -13,13 +13,13 @@ from sklearn.metrics import roc_auc_score
 
 import rowcast.examples
 from rowcast.adapters.storage.local import LocalStorage
-from rowcast.datasets.associations import Target, levels, predictive_power
-from rowcast.datasets.importing import import_table
 from rowcast.datasets.objects import table_key
-from rowcast.datasets.profiling import profile, profile_table
+from rowcast.datasets.profile.associations import Target, levels, predictive_power
+from rowcast.datasets.profile.profiling import profile, profile_table
+from rowcast.datasets.profile.warnings import suggest_exclusions
+from rowcast.datasets.reading.importing import import_table
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.datasets.views import ColumnProfile, TableProfile
-from rowcast.datasets.warnings import suggest_exclusions
 from rowcast.errors import InvalidInput
 
 LIMITS = {"max_columns": 100, "max_cell_bytes": 2**20}

@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 
 from rowcast.adapters.storage.local import LocalStorage
-from rowcast.datasets.cells import gather
-from rowcast.datasets.inference import Hints, infer
+from rowcast.datasets.inference.cells import gather
+from rowcast.datasets.inference.inference import Hints, infer
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Progress
-from rowcast.datasets.profiling import measure, with_ranges
+from rowcast.datasets.profile.profiling import measure, with_ranges
 from rowcast.datasets.schema import MISSING_TOKENS, FeatureSchema
-from rowcast.models.bundle import Bundle, load
-from rowcast.models.training import train
+from rowcast.models.bundle.contents import Bundle, load
+from rowcast.models.train.training import train
 
 HASH = "0" * 64
 

@@ -11,8 +11,8 @@ import pytest
 
 from rowcast.errors import Conflict, NotFound
 from rowcast.models.algorithms import learner_of
-from rowcast.models.bundle import card, evaluation, load
-from rowcast.models.runtime import NativeRuntime, check_golden, open_runtime
+from rowcast.models.bundle.contents import card, evaluation, load
+from rowcast.models.bundle.runtime import NativeRuntime, check_golden, open_runtime
 
 FEATURES = ["term", "income, $", "since", "state", "town", "owns home"]
 
@@ -96,8 +96,8 @@ def test_serving_onnx_imports_no_learning_library(folder: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from rowcast.models.bundle import load
-from rowcast.models.runtime import check_golden, open_runtime
+from rowcast.models.bundle.contents import load
+from rowcast.models.bundle.runtime import check_golden, open_runtime
 bundle = load(Path({str(folder)!r}))
 check_golden(bundle, open_runtime(bundle))
 print([m for m in ("polars", "sklearn", "lightgbm", "xgboost", "catboost", "onnx") if m in sys.modules])

@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.models.calendar_parts import calendar_nodes, calendar_parts
-from rowcast.models.inputs import Floats
-from rowcast.models.onnx_graph import OnnxGraph
-from rowcast.models.runtime import OnnxRuntime
+from rowcast.models.bundle.runtime import OnnxRuntime
+from rowcast.models.encode.calendar_parts import calendar_nodes, calendar_parts
+from rowcast.models.encode.inputs import Floats
+from rowcast.models.encode.onnx_graph import OnnxGraph
 
 EPOCH = date(1970, 1, 1)
 GRAPH = OnnxGraph({"days": False})

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from rowcast.models.curves import curves
+from rowcast.models.evaluate.curves import curves
 from rowcast.models.recipe import Problem
 
 TWO = ["no", "yes"]

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rowcast.datasets.schema import Feature, Kind
-from rowcast.models.encoding import Encoder, Style, fit_encoder
-from rowcast.models.encoding_onnx import SharedColumns, encoder_nodes
-from rowcast.models.inputs import Column, Floats, Labels, feeds
-from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.bundle.runtime import OnnxRuntime
+from rowcast.models.encode.encoder import Encoder, Style, fit_encoder
+from rowcast.models.encode.encoder_onnx import SharedColumns, encoder_nodes
+from rowcast.models.encode.inputs import Column, Floats, Labels, feeds
+from rowcast.models.encode.onnx_graph import OnnxGraph
 from rowcast.models.recipe import Problem
-from rowcast.models.runtime import OnnxRuntime
 
 FEATURES = [
     Feature(name="size", kind=Kind.NUMBER),

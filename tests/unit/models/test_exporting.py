@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.algorithms.linear import LinearModel
 from rowcast.models.algorithms.tree_ensemble import float32_at_most
-from rowcast.models.encoding import Style, fit_encoder
-from rowcast.models.exporting import export
-from rowcast.models.inputs import Column, Floats, Labels
-from rowcast.models.member import Member
-from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.bundle.exporting import export
+from rowcast.models.encode.encoder import Style, fit_encoder
+from rowcast.models.encode.inputs import Column, Floats, Labels
+from rowcast.models.encode.onnx_graph import OnnxGraph
 from rowcast.models.recipe import Problem
+from rowcast.models.train.member import Member
 
 FEATURES = [Feature(name="n", kind=Kind.NUMBER), Feature(name="c", kind=Kind.CATEGORY)]
 INPUTS: dict[str, Column] = {

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from rowcast.errors import InvalidInput
-from rowcast.models.fold_plan import plan_folds
-from rowcast.models.folds import folds_in_time, hold_out, random_folds, watched_split
 from rowcast.models.presets import plan
 from rowcast.models.recipe import Problem, Recipe
-from rowcast.models.target import Target
+from rowcast.models.train.fold_plan import plan_folds
+from rowcast.models.train.folds import folds_in_time, hold_out, random_folds, watched_split
+from rowcast.models.train.target import Target
 
 
 def test_every_row_is_tested_once_and_classes_are_spread_evenly() -> None:

@@ -5,10 +5,10 @@ import pytest
 
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.algorithms.linear import LinearModel
-from rowcast.models.encoding import Encoder
-from rowcast.models.importance import drops_in_score, importance
-from rowcast.models.member import Member
+from rowcast.models.encode.encoder import Encoder
+from rowcast.models.evaluate.importance import drops_in_score, importance
 from rowcast.models.recipe import Problem
+from rowcast.models.train.member import Member
 
 FEATURES = [Feature(name=name, kind=Kind.NUMBER) for name in ("useful", "weak", "unused")]
 

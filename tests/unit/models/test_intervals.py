@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rowcast.models.intervals import (
+from rowcast.models.evaluate.intervals import (
     UNITS,
     blocks,
     median_interval,

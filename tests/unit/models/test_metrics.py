@@ -14,7 +14,7 @@ from scipy.stats import ks_2samp
 from sklearn import metrics as sk
 
 from rowcast.errors import Internal
-from rowcast.models.metrics import (
+from rowcast.models.evaluate.metrics import (
     ORDER,
     SMALLEST_PROBABILITY,
     evaluate,

@@ -8,7 +8,7 @@ import pytest
 from rowcast.datasets.schema import Kind
 from rowcast.errors import InvalidInput
 from rowcast.models.recipe import Problem, Recipe
-from rowcast.models.target import Target, WrittenTarget, read_target
+from rowcast.models.train.target import Target, WrittenTarget, read_target
 
 
 def numbers(values: list[Any], **recipe: Any) -> Target:

@@ -7,9 +7,9 @@ import pytest
 
 from rowcast.datasets.views import TableProfile
 from rowcast.errors import InvalidInput, RowcastError
-from rowcast.models import candidates
+from rowcast.models.bundle.runtime import NativeRuntime, difference, golden_difference, open_runtime
 from rowcast.models.recipe import Problem
-from rowcast.models.runtime import NativeRuntime, difference, golden_difference, open_runtime
+from rowcast.models.train import candidates
 
 FEATURES = ["term", "income, $", "since", "state", "town", "owns home"]
 SMALL = {
@@ -207,7 +207,7 @@ def test_feature_names_may_be_those_of_outputs(workshop: Any, loans: Any) -> Non
 
 
 def test_the_profile_is_never_asked_for_columns_nobody_wants(workshop: Any, loans: Any, monkeypatch: Any) -> None:
-    from rowcast.models import training
+    from rowcast.models.train import training
 
     workshop.put(loans())
     asked: list[str] = []

@@ -15,10 +15,11 @@ from rowcast.adapters.database.engine import SqlDatabase, open_database
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets.rows import RowReader
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
-from rowcast.models import bundle, registry
-from rowcast.models.bundle import DatasetReference, Golden, Manifest, Parity
+from rowcast.models import registry
+from rowcast.models.bundle import contents as bundle
+from rowcast.models.bundle.contents import DatasetReference, Golden, Manifest, Parity
+from rowcast.models.bundle.runtime import OnnxRuntime
 from rowcast.models.recipe import Problem, Recipe, TrainingRequest
-from rowcast.models.runtime import OnnxRuntime
 from rowcast.tables import Base
 
 ANNE = Principal("a" * 32, "anne", Role.ANALYST)

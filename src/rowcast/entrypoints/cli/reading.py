@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from rowcast.datasets.headers import clean_header
-from rowcast.datasets.sniffing import HEAD_BYTES, file_format, narrow_encoding, sniff_dialect, wide_encoding
+from rowcast.datasets.reading.headers import clean_header
+from rowcast.datasets.reading.sniffing import HEAD_BYTES, file_format, narrow_encoding, sniff_dialect, wide_encoding
 from rowcast.errors import InvalidInput, Problem
 
 SAMPLE_LETTERS = 256 * 1024

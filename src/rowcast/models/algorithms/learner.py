@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.encoding import Style
-from rowcast.models.inputs import Floats
-from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.encode.encoder import Style
+from rowcast.models.encode.inputs import Floats
+from rowcast.models.encode.onnx_graph import OnnxGraph
 from rowcast.models.recipe import Problem
 from rowcast.models.views import Algorithm
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.inputs import Floats
-from rowcast.models.onnx_graph import ML, OnnxGraph
+from rowcast.models.encode.inputs import Floats
+from rowcast.models.encode.onnx_graph import ML, OnnxGraph
 
 Comparison = Literal["BRANCH_LEQ", "BRANCH_LT"]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, LEARNING_RATE, MOST_TREES, fitted_rounds
 from rowcast.models.algorithms.learner import Examples, FittedModel, Lesson, link_nodes, of_problem
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
-from rowcast.models.encoding import Style
-from rowcast.models.inputs import Floats
-from rowcast.models.onnx_graph import OnnxGraph
+from rowcast.models.encode.encoder import Style
+from rowcast.models.encode.inputs import Floats
+from rowcast.models.encode.onnx_graph import OnnxGraph
 from rowcast.models.recipe import Problem
 from rowcast.models.views import Algorithm, Hyperparameter
 

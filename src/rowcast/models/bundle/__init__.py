@@ -1,0 +1,1 @@
+"""A model version as a folder: written, exported to ONNX, checked, opened again."""

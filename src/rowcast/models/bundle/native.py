@@ -1,0 +1,38 @@
+"""The native form of a model in a bundle: per member an encoder as JSON and the model in its library's own format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rowcast.models.algorithms import learner_of
+from rowcast.models.encode.encoder import Encoder
+from rowcast.models.train.member import Member
+
+_INDEX = "members.json"
+_ENCODER = "encoder.json"
+
+
+def save_members(folder: Path, algorithm: str, members: Sequence[Member]) -> None:
+    """Write ``members.json`` and a folder per member, counted from 1."""
+    folder.mkdir(parents=True)
+    for number, member in enumerate(members, start=1):
+        place = folder / str(number)
+        place.mkdir()
+        (place / _ENCODER).write_text(json.dumps(member.encoder.to_json(), ensure_ascii=False), encoding="utf-8")
+        member.model.save(place)
+    scales = [{"center": member.center, "spread": member.spread} for member in members]
+    (folder / _INDEX).write_text(json.dumps({"algorithm": algorithm, "members": scales}))
+
+
+def load_members(folder: Path, threads: int) -> list[Member]:
+    """What ``save_members`` wrote."""
+    index = json.loads((folder / _INDEX).read_bytes())
+    learner = learner_of(index["algorithm"])
+    members = []
+    for number, scale in enumerate(index["members"], start=1):
+        place = folder / str(number)
+        encoder = Encoder.from_json(json.loads((place / _ENCODER).read_bytes()))
+        members.append(Member(encoder, learner.load(place, threads), scale["center"], scale["spread"]))
+    return members

@@ -1,0 +1,131 @@
+"""Packing a trained model: export, golden answers, card and hashes, written to storage as a bundle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rowcast.datasets.ports import Storage
+from rowcast.datasets.rows import RowReader
+from rowcast.datasets.schema import FeatureSchema
+from rowcast.models.algorithms import learner_of
+from rowcast.models.bundle import contents as bundle
+from rowcast.models.bundle.card import write_card
+from rowcast.models.bundle.contents import DatasetReference, Golden, Manifest
+from rowcast.models.bundle.exporting import Export, export
+from rowcast.models.bundle.golden import golden_rows
+from rowcast.models.bundle.native import save_members
+from rowcast.models.bundle.runtime import NativeRuntime, OnnxRuntime, Runtime
+from rowcast.models.recipe import Recipe
+from rowcast.models.train.candidates import Table
+from rowcast.models.train.member import Member
+from rowcast.models.views import LeftOut, Metric
+
+_SCRIPT = Path(__file__).with_name("predict_script.py")
+_LIBRARIES = {
+    "linear": "scikit-learn",
+    "random_forest": "scikit-learn",
+    "lightgbm": "lightgbm",
+    "xgboost": "xgboost-cpu",
+    "catboost": "catboost",
+}
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Everything that goes into a bundle. ``schema`` has the features in input order."""
+
+    algorithm: str
+    members: Sequence[Member]
+    table: Table
+    schema: FeatureSchema
+    recipe: Recipe
+    positive_class: str | None
+    source: DatasetReference
+    hyperparameters: dict[str, Any]
+    metrics: list[Metric]
+    evaluation: dict[str, Any]
+    left_out: list[LeftOut]
+    warnings: list[str]
+
+
+def pack(content: Pack, storage: Storage, key: str, threads: int) -> str:
+    """Write the bundle under ``key``; its hash. The manifest is stored last: without it there is no bundle."""
+    with tempfile.TemporaryDirectory(prefix="rowcast-bundle-") as name:
+        folder = Path(name)
+        bundle_hash = write(content, folder, threads)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        for path in sorted(paths, key=lambda path: path.name == bundle.MANIFEST):
+            storage.put_file(f"{key}/{path.relative_to(folder).as_posix()}", path, move=True)
+    return bundle_hash
+
+
+def write(content: Pack, folder: Path, threads: int) -> str:
+    """Write the bundle into an empty folder; its hash."""
+    table = content.table
+    exported = export(content.members, table.features, table.problem, table.inputs, content.recipe.seed)
+    runtime: Runtime = NativeRuntime(list(content.members))
+    if exported.model is not None:
+        (folder / bundle.ONNX).write_bytes(exported.model)
+        runtime = OnnxRuntime(exported.model, threads)
+    save_members(folder / bundle.NATIVE, content.algorithm, content.members)
+    _write_json(folder / bundle.SCHEMA, content.schema.model_dump(mode="json"))
+    _write_json(folder / bundle.GOLDEN, _golden(content, runtime).model_dump())
+    _write_json(folder / bundle.EVALUATION, content.evaluation)
+    shutil.copyfile(_SCRIPT, folder / bundle.SCRIPT)
+    manifest = _manifest(content, exported)
+    title = learner_of(content.algorithm).describe().title
+    card = write_card(manifest, content.schema, content.evaluation, content.warnings, title)
+    (folder / bundle.CARD).write_text(card, encoding="utf-8")
+    return bundle.seal(folder, manifest)
+
+
+def _golden(content: Pack, runtime: Runtime) -> Golden:
+    """The answers are to the rows as they are read back, as every later check reads them."""
+    rows = golden_rows(content.schema, content.table.inputs, content.recipe.seed)
+    answers = runtime.run(RowReader(content.schema).read(rows).inputs)
+    return Golden(rows=rows, outputs=answers.tolist())
+
+
+def _manifest(content: Pack, exported: Export) -> Manifest:
+    return Manifest(
+        algorithm=content.algorithm,
+        problem=content.table.problem,
+        target=content.recipe.target,
+        classes=content.table.classes,
+        positive_class=content.positive_class,
+        runtime="native" if exported.model is None else "onnx",
+        dataset=content.source,
+        row_count=len(content.table.y),
+        hyperparameters=content.hyperparameters,
+        recipe=content.recipe,
+        metrics=content.metrics,
+        left_out=content.left_out,
+        parity=exported.parity,
+        libraries=_versions(content.algorithm),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _versions(algorithm: str) -> dict[str, str]:
+    from rowcast import __version__
+
+    names = ["numpy", "onnx", "onnxruntime", "polars"]
+    if algorithm in _LIBRARIES:
+        names.append(_LIBRARIES[algorithm])
+    if algorithm == "random_forest":
+        names.append("skops")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return {"rowcast": __version__, "python": platform.python_version(), **versions}
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, ensure_ascii=False, allow_nan=False), encoding="utf-8")

@@ -1,0 +1,99 @@
+"""Runtimes: what turns a bundle into predictions. ONNX as a rule, the native libraries where ONNX was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowcast.errors import Conflict
+from rowcast.models.bundle.contents import NATIVE, ONNX, TOLERANCE, Bundle
+
+if TYPE_CHECKING:
+    from rowcast.models.train.member import Member
+
+Feeds = Mapping[str, NDArray[Any]]
+"""By feature: float32 [N,1] with NaN for missing, or for a category an object array of str with "" for missing."""
+
+
+class Runtime(Protocol):
+    """Answers rows: probabilities float32 [N,K] in the order of the classes, or numbers float32 [N,1]."""
+
+    def run(self, inputs: Feeds) -> NDArray[np.float32]: ...
+
+
+class OnnxRuntime:
+    """The whole pipeline in onnxruntime. May be used from several threads."""
+
+    def __init__(self, model: Path | bytes, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        source = model if isinstance(model, bytes) else str(model)
+        self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self._outputs = [self._session.get_outputs()[0].name]
+
+    def run(self, inputs: Feeds) -> NDArray[np.float32]:
+        answer: NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
+        return answer
+
+
+class NativeRuntime:
+    """Encoder in numpy and the model in its own library: the mean of one or more such members."""
+
+    def __init__(self, members: list[Member]) -> None:
+        self._members = members
+
+    @staticmethod
+    def load(folder: Path, threads: int = 1) -> NativeRuntime:
+        from rowcast.models.bundle.native import load_members
+
+        return NativeRuntime(load_members(folder, threads))
+
+    def run(self, inputs: Feeds) -> NDArray[np.float32]:
+        from rowcast.models.encode.inputs import from_feeds
+        from rowcast.models.train.member import mean_prediction
+
+        return mean_prediction(self._members, from_feeds(inputs))
+
+
+def open_runtime(bundle: Bundle, threads: int = 1) -> Runtime:
+    """The runtime that the bundle says it is served by."""
+    if bundle.manifest.runtime == "onnx":
+        return OnnxRuntime(bundle.folder / ONNX, threads)
+    return NativeRuntime.load(bundle.folder / NATIVE, threads)
+
+
+def difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
+    """Largest difference of two outputs, relative to the largest of the expected where that is above 1."""
+    if expected.shape != found.shape or not np.isfinite(found).all():
+        return float("inf")
+    if not expected.size:
+        return 0.0
+    scale = max(1.0, float(np.abs(expected).max()))
+    return float(np.abs(expected.astype(np.float64) - found).max()) / scale
+
+
+def golden_difference(bundle: Bundle, runtime: Runtime) -> float:
+    """How far the runtime is from the bundle's golden outputs."""
+    from rowcast.datasets.rows import RowReader
+
+    inputs = RowReader(bundle.schema).read(bundle.golden.rows).inputs
+    return difference(np.array(bundle.golden.outputs), runtime.run(inputs))
+
+
+def check_golden(bundle: Bundle, runtime: Runtime) -> None:
+    """Raise ``Conflict("bundle_not_reproduced")`` unless the golden rows give what they gave at first."""
+    if golden_difference(bundle, runtime) > TOLERANCE:
+        raise Conflict(
+            "bundle_not_reproduced",
+            "The model no longer answers its golden rows as it did when it was trained; "
+            "restore the library versions in its manifest or train again.",
+        )

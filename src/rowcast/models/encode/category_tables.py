@@ -1,0 +1,111 @@
+"""Categories as numbers: one table per column from level to value, learned from training rows.
+
+Few levels become codes in the order of the target's mean (of their frequency with more than two classes); many levels
+become the target's smoothed mean (their frequency with more than two classes). Rare and unseen levels share the value
+``other``; "not known" is a level like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowcast.models.encode.inputs import Floats, Labels
+
+FEW_LEVELS = 30
+MOST_LEVELS = 100_000
+_SMOOTHING = 10.0
+"""Rows of the overall mean mixed into each level's own (Micci-Barreca, 2001)."""
+_PARTS = 5
+
+
+@dataclass(frozen=True)
+class CategoryTable:
+    """``values[level]``, else ``other``. With ``one_hot`` > 0 the values are codes, those below it get columns."""
+
+    name: str
+    values: dict[str, float]
+    other: float
+    one_hot: int = 0
+
+    def transform(self, labels: Labels) -> Floats:
+        lookup = np.array([self.values.get(level, self.other) for level in labels.levels], dtype=np.float32)
+        return lookup[labels.codes]
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Rows by level kept, in order of the levels; the last group is "other", which may be empty."""
+
+    levels: list[str]
+    codes: NDArray[np.int64]
+
+    @property
+    def count(self) -> int:
+        return len(self.levels) + 1
+
+
+def fit_table(
+    name: str, labels: Labels, target: NDArray[np.float64] | None, *, one_hot: bool, seed: int
+) -> tuple[CategoryTable, Floats]:
+    """A table, and the column of the rows it was learned from, cross-fitted where it holds means of the target."""
+    common = _groups(labels, 3 if len(labels) < 2000 else 10)
+    if len(common.levels) <= FEW_LEVELS:
+        return _few(name, common, target, one_hot)
+    return _many(name, _groups(labels, 2), target, seed)
+
+
+def _groups(labels: Labels, least: int) -> _Groups:
+    counts = np.bincount(labels.codes, minlength=len(labels.levels))
+    kept = np.flatnonzero(counts >= least)
+    if len(kept) > MOST_LEVELS:
+        kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:MOST_LEVELS]])
+    position = np.full(len(labels.levels), len(kept), dtype=np.int64)
+    position[kept] = np.arange(len(kept))
+    return _Groups([labels.levels[i] for i in kept], position[labels.codes])
+
+
+def _few(name: str, groups: _Groups, target: NDArray[np.float64] | None, one_hot: bool) -> tuple[CategoryTable, Floats]:
+    counts = np.bincount(groups.codes, minlength=groups.count)
+    rank = -counts.astype(np.float64) if target is None else _smoothed_means(groups, target)
+    if one_hot and not counts[-1]:
+        rank[-1] = np.inf  # nothing was learned about "other": it is the code without a column
+    codes = np.empty(groups.count, dtype=np.float32)
+    codes[np.argsort(rank, kind="stable")] = np.arange(groups.count)
+    columns = (groups.count - (not counts[-1])) if one_hot else 0
+    return _table(name, groups, codes, int(columns)), codes[groups.codes]
+
+
+def _many(name: str, groups: _Groups, target: NDArray[np.float64] | None, seed: int) -> tuple[CategoryTable, Floats]:
+    if target is None:
+        counts = np.bincount(groups.codes, minlength=groups.count)
+        frequencies = (counts / len(groups.codes)).astype(np.float32)
+        frequencies[-1] = 0.0
+        return _table(name, groups, frequencies), frequencies[groups.codes]
+    means = _smoothed_means(groups, target).astype(np.float32)
+    return _table(name, groups, means), _cross_fitted(groups, target, seed)
+
+
+def _table(name: str, groups: _Groups, values: Floats, one_hot: int = 0) -> CategoryTable:
+    by_level = dict(zip(groups.levels, values[:-1].tolist(), strict=True))
+    return CategoryTable(name, by_level, float(values[-1]), one_hot)
+
+
+def _smoothed_means(groups: _Groups, target: NDArray[np.float64]) -> NDArray[np.float64]:
+    counts = np.bincount(groups.codes, minlength=groups.count)
+    sums = np.bincount(groups.codes, weights=target, minlength=groups.count)
+    smoothed: NDArray[np.float64] = (sums + _SMOOTHING * target.mean()) / (counts + _SMOOTHING)
+    return smoothed
+
+
+def _cross_fitted(groups: _Groups, target: NDArray[np.float64], seed: int) -> Floats:
+    """Each row's smoothed mean from the four fifths of the rows that it is not in."""
+    part = np.random.default_rng(seed).permutation(len(target)) % _PARTS
+    column = np.empty(len(target), dtype=np.float32)
+    for number in range(_PARTS):
+        inside = part == number
+        others = _Groups(groups.levels, groups.codes[~inside])
+        column[inside] = _smoothed_means(others, target[~inside])[groups.codes[inside]]
+    return column

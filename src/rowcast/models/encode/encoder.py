@@ -1,0 +1,162 @@
+"""Encoder: model inputs to the float32 matrix that a learner sees, fitted once, kept as JSON, run in numpy or ONNX.
+
+Layout of the matrix. Numbers and flags as they are, then year, month and weekday of each date, then the dates as days,
+then one column per category. A linear learner gets these quantile-transformed, then an indicator per column that can
+be missing, then one column per level of the categories with few levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rowcast.datasets.schema import Feature, Kind
+from rowcast.models.encode.calendar_parts import PARTS, calendar_parts
+from rowcast.models.encode.category_tables import CategoryTable, fit_table
+from rowcast.models.encode.inputs import Floats, Inputs, Labels, row_count
+from rowcast.models.encode.quantiles import Quantiles, fit_quantiles
+from rowcast.models.recipe import Problem
+
+_LARGEST = np.finfo(np.float32).max
+
+
+class Style(StrEnum):
+    """What a learner can take: boosters read NaN, forests do not, linear models need all numbers alike."""
+
+    BOOSTER = "booster"
+    FOREST = "forest"
+    LINEAR = "linear"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """``fill`` has a value per numeric column that replaces "not known", or NaN where the learner reads it itself."""
+
+    numbers: list[str]
+    dates: list[str]
+    tables: list[CategoryTable]
+    fill: list[float]
+    quantiles: Quantiles | None = None
+    indicators: list[int] = field(default_factory=list)
+    """Numeric columns that get a column "was missing"."""
+
+    @property
+    def one_hot(self) -> list[tuple[int, float]]:
+        """Table and code of every column that says "is this level"."""
+        return [(i, float(code)) for i, table in enumerate(self.tables) for code in range(table.one_hot)]
+
+    @property
+    def value_tables(self) -> list[int]:
+        """Tables whose value is itself a column."""
+        return [i for i, table in enumerate(self.tables) if not table.one_hot]
+
+    def sources(self) -> list[str]:
+        """For every column of the matrix the input it comes from."""
+        numeric = self.numbers + [name for name in self.dates for _ in range(PARTS)] + self.dates
+        values = [self.tables[i].name for i in self.value_tables]
+        indicators = [numeric[i] for i in self.indicators]
+        return numeric + values + indicators + [self.tables[i].name for i, _ in self.one_hot]
+
+    def transform(self, inputs: Inputs) -> Floats:
+        """The matrix [N, len(sources())] of these inputs."""
+        columns = [table.transform(_labels(inputs, table.name)) for table in self.tables]
+        return self._assemble(inputs, columns)
+
+    def _assemble(self, inputs: Inputs, columns: list[Floats]) -> Floats:
+        numeric = numeric_columns(inputs, self.numbers, self.dates)
+        missing = [np.isnan(numeric[:, i]) for i in self.indicators]
+        for column, value in enumerate(self.fill):
+            if not np.isnan(value):
+                np.copyto(numeric[:, column], np.float32(value), where=np.isnan(numeric[:, column]))
+        matrix = np.column_stack([numeric, *(columns[i] for i in self.value_tables)])
+        if self.quantiles is not None:
+            matrix = self.quantiles.transform(matrix)
+        extra = missing + [columns[i] == code for i, code in self.one_hot]
+        return np.column_stack([matrix, *extra]).astype(np.float32, copy=False)
+
+    def to_json(self) -> dict[str, Any]:
+        data = asdict(self)
+        data["fill"] = [None if np.isnan(value) else value for value in self.fill]
+        return data
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Encoder:
+        return Encoder(
+            numbers=data["numbers"],
+            dates=data["dates"],
+            tables=[CategoryTable(**table) for table in data["tables"]],
+            fill=[np.nan if value is None else value for value in data["fill"]],
+            quantiles=Quantiles(**data["quantiles"]) if data["quantiles"] else None,
+            indicators=data["indicators"],
+        )
+
+
+def numeric_columns(inputs: Inputs, numbers: Sequence[str], dates: Sequence[str]) -> Floats:
+    """Numbers, year, month and weekday of each date, then the dates as days: [N, len(numbers) + 4 len(dates)]."""
+    rows = row_count(inputs)
+    matrix = np.empty((rows, len(numbers) + (PARTS + 1) * len(dates)), dtype=np.float32)
+    for position, name in enumerate(numbers):
+        np.clip(_floats(inputs, name), -_LARGEST, _LARGEST, out=matrix[:, position])
+    for number, name in enumerate(dates):
+        days = _floats(inputs, name)
+        start = len(numbers) + PARTS * number
+        matrix[:, start : start + PARTS] = calendar_parts(days)
+        matrix[:, number - len(dates)] = days
+    return matrix
+
+
+def fit_encoder(
+    features: Sequence[Feature], inputs: Inputs, y: NDArray[Any], problem: Problem, style: Style, seed: int
+) -> tuple[Encoder, Floats]:
+    """An encoder learned from these rows, and their own matrix.
+
+    The matrix is not ``transform(inputs)``: columns made from the target are cross-fitted, each row's value learned
+    from other rows, so that a learner cannot read its own target there.
+    """
+    numbers = [feature.name for feature in features if feature.kind in (Kind.NUMBER, Kind.FLAG)]
+    dates = [feature.name for feature in features if feature.kind is Kind.DATE]
+    categories = [feature.name for feature in features if feature.kind is Kind.CATEGORY]
+    target = None if problem is Problem.MULTICLASS else y.astype(np.float64)
+    fitted = [
+        fit_table(name, _labels(inputs, name), target, one_hot=style is Style.LINEAR, seed=seed) for name in categories
+    ]
+    numeric = numeric_columns(inputs, numbers, dates)
+    ever_missing: NDArray[np.bool_] = np.atleast_1d(np.isnan(numeric).any(axis=0))
+    fill = [
+        float("nan") if style is Style.BOOSTER and missing else _median(numeric[:, i])
+        for i, missing in enumerate(ever_missing)
+    ]
+    encoder = Encoder(numbers, dates, [table for table, _ in fitted], fill)
+    columns = [column for _, column in fitted]
+    if style is Style.LINEAR:
+        encoder = _with_quantiles(encoder, inputs, columns, np.flatnonzero(ever_missing).tolist())
+    return encoder, encoder._assemble(inputs, columns)
+
+
+def _with_quantiles(encoder: Encoder, inputs: Inputs, columns: list[Floats], indicators: list[int]) -> Encoder:
+    plain = Encoder(encoder.numbers, encoder.dates, encoder.tables, encoder.fill)
+    width = len(encoder.fill) + len(encoder.value_tables)
+    quantiles = fit_quantiles(plain._assemble(inputs, columns)[:, :width])
+    return Encoder(encoder.numbers, encoder.dates, encoder.tables, encoder.fill, quantiles, indicators)
+
+
+def _median(column: Floats) -> float:
+    known = column[~np.isnan(column)]
+    return float(np.float32(np.median(known))) if len(known) else 0.0
+
+
+def _floats(inputs: Inputs, name: str) -> Floats:
+    column = inputs[name]
+    assert not isinstance(column, Labels)
+    return column
+
+
+def _labels(inputs: Inputs, name: str) -> Labels:
+    column = inputs[name]
+    assert isinstance(column, Labels)
+    return column

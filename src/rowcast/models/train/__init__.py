@@ -1,0 +1,1 @@
+"""From a table and a recipe to fitted models. Runs in a child process."""
