@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-say() { printf '\033[2m%s\033[0m\n' "$*" >&2; }
+say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 find_python() {
@@ -30,16 +30,20 @@ need_debian() {
 
 python=$(find_python)
 "$python" -c 'import ensurepip, venv' 2>/dev/null || need_debian "Python's venv module is missing" python3-venv
-ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1' || [ "$(uname)" != Linux ] \
+PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1' || [ "$(uname)" != Linux ] \
     || need_debian "LightGBM needs the OpenMP runtime" libgomp1
 
-if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+if ! .venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
-say "installing the locked packages into .venv (about 1.4 GB the first time)"
+say "installing the locked packages into .venv (1.4 GB the first time, minutes on a slow line)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 export UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$PWD/.venv
+# A company's own certificate authority is known to the system, not to uv; slim images have no such list.
+for list in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+    [ ! -s "$list" ] || export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+done
 .venv/bin/uv pip install --quiet --require-hashes --compile-bytecode -r requirements/dev.txt
 .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --offline --editable .
 touch .venv/.ready

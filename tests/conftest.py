@@ -89,6 +89,12 @@ def example() -> Path:
 
 
 @pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """For modules that need a server of their own."""
+    return Server
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests of a worker that change nothing that others rely on."""
     running = Server(tmp_path_factory.mktemp("server") / "data").start()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Problem(BaseModel):
@@ -18,10 +18,10 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    code: str
-    message: str
-    row: int | None = None
-    field: str | None = None
+    code: str = Field(description="Stable name of the fault.")
+    message: str = Field(description="What is wrong and what would be right.")
+    row: int | None = Field(default=None, description="The row at fault, counted from 1.")
+    field: str | None = Field(default=None, description="The column or field at fault.")
 
 
 class RowcastError(Exception):

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select, tuple_
@@ -58,7 +58,7 @@ def _position(cursor: str, keys: Sequence[QueryableAttribute[Any]]) -> tuple[Any
         padded = cursor + "=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         return tuple(_typed(value, key.type.python_type) for value, key in zip(values, keys, strict=True))
-    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidInput(
             "cursor_invalid", "'after' is not a cursor: pass 'next' of the page before, as it is."
         ) from error
@@ -70,7 +70,7 @@ def _typed(value: Any, wanted: type) -> Any:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError("a cursor's moment has a zone")
-        return moment
+        return moment.astimezone(UTC)
     whole = wanted is int and type(value) is int and -(2**31) <= value < 2**31
     text = wanted is str and type(value) is str and value.isprintable()
     if not whole and not text:

@@ -50,6 +50,15 @@ class Settings(BaseSettings):
     max_loaded_models: int = Field(
         default=64, ge=1, description="Model versions kept in memory; the least used go first."
     )
+    receipt_days: float = Field(
+        default=365, ge=0, description="Days that the receipts of predictions are kept; 0 keeps them for ever."
+    )
+    receipt_inputs: bool = Field(
+        default=True, description="Whether receipts keep the rows that were sent; without them no replay is possible."
+    )
+    receipt_redact: str = Field(
+        default="", description="Fields that receipts never keep, separated by commas; their calls cannot be replayed."
+    )
     api_key: str = Field(
         default="", description="Key of the first administrator; empty means a random one, printed once.", repr=False
     )

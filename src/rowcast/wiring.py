@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,8 +25,11 @@ from rowcast.errors import Conflict, InvalidInput, Unavailable
 from rowcast.settings import Settings
 
 if TYPE_CHECKING:
+    from rowcast.adapters.database.engine import SqlDatabase
     from rowcast.entrypoints.services import Services
     from rowcast.entrypoints.worker.loop import Worker
+    from rowcast.monitoring.journal import Journal
+    from rowcast.monitoring.keeping import Keeping
     from rowcast.scoring.catalog import Catalog
     from rowcast.tasks.ports import Broker, Compute
 
@@ -39,6 +42,9 @@ JOBS = {
 
 INCOMING, SCRATCH = "incoming", "scratch"
 """Folders in the data folder: uploads on their way to the storage, and the temporary files of child processes."""
+
+RECEIPT_KEY = "receipts.key"
+"""The file in the data folder with the key of hashes of inputs that are not kept."""
 
 DRAIN_SECONDS = 2.0
 REFRESH_SECONDS = 1.0
@@ -195,6 +201,7 @@ def assemble(settings: Settings, stack: ExitStack) -> tuple[Services, Worker, st
     from rowcast.adapters.database.schema import upgrade
     from rowcast.entrypoints.services import Services
     from rowcast.entrypoints.worker.loop import Worker
+    from rowcast.monitoring.receipts import Receipts
     from rowcast.scoring.catalog import Catalog
     from rowcast.tasks.desk import Desk
     from rowcast.tasks.handlers import DATA, TRAIN, Limits
@@ -251,16 +258,53 @@ def assemble(settings: Settings, stack: ExitStack) -> tuple[Services, Worker, st
         notices=notices,
         keyring=Keyring(database),
         catalog=catalog,
+        receipts=Receipts(open_journal(settings, database, stack), _keeping(settings)),
         incoming=settings.data_dir / INCOMING,
     )
     return services, worker, new_key
+
+
+def open_journal(settings: Settings, database: SqlDatabase, stack: ExitStack) -> Journal:
+    """The journal of predictions, at work, with the thread that deletes what is too old; the stack ends both."""
+    from rowcast.monitoring.journal import Journal
+    from rowcast.monitoring.retention import Retention
+
+    retention = Retention(database, days=settings.receipt_days)
+    retention.start()
+    stack.callback(retention.stop)
+    journal = Journal(database, database.writer())
+    journal.start()
+    stack.callback(journal.close)
+    return journal
+
+
+def _keeping(settings: Settings) -> Keeping:
+    """What receipts keep of inputs; the key of what they hide is made at the first start and stays in the data
+    folder, out of the database."""
+    from rowcast.monitoring.keeping import Keeping
+
+    redacted = [name.strip() for name in settings.receipt_redact.split(",") if name.strip()]
+    return Keeping.of(settings.receipt_inputs, redacted, _secret(settings.data_dir / RECEIPT_KEY))
+
+
+def _secret(path: Path) -> bytes:
+    """The 32 random bytes in that file, which is made when there is none; of several who make it the first wins."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    if not path.exists():
+        with suppress(FileExistsError):
+            draft.touch(0o600)
+            draft.write_bytes(os.urandom(32))
+            os.link(draft, path)
+        draft.unlink(missing_ok=True)
+    return path.read_bytes()
 
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Hold the data folder, so that two servers never work on the same files. The lock dies with the process."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Everybody's tables will be in it: a new one is for this account alone.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
     except OSError as error:
         message = f"Cannot use the data folder {folder}: {error.strerror}. Choose another: --data-dir FOLDER."
@@ -311,3 +355,4 @@ def _log_to_stderr(level: str) -> None:
         level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of every broken form, with bytes of it

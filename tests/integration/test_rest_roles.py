@@ -20,6 +20,7 @@ PLACEHOLDERS = {
     "alias": "challenger",
     "reference": "nothing",
     "task_id": "0" * 32,
+    "receipt_id": "0" * 32,
 }
 APP = create_app()
 

@@ -13,6 +13,8 @@ from rowcast.scoring.views import Predictions
 
 CHUNK_ROWS = 10_000
 CHUNK_BYTES = 8 * 2**20
+EXPLAINED_ROWS = 200
+"""Rows in a call that asks for reasons: few enough to be answered in seconds."""
 
 Row = Mapping[str, Any]
 
@@ -24,8 +26,9 @@ class Chunk:
     offset: int
     rows: list[bytes]
 
-    def body(self, on_error: str) -> bytes:
-        return b'{"on_error":"%s","rows":[%s]}' % (on_error.encode(), b",".join(self.rows))
+    def body(self, on_error: str, explain: bool | int = False) -> bytes:
+        options = pydantic_core.to_json({"on_error": on_error} | ({"explain": explain} if explain else {}))
+        return b'%b,"rows":[%b]}' % (options[:-1], b",".join(self.rows))
 
 
 def records(data: Any) -> Iterable[Row]:
@@ -53,6 +56,11 @@ def chunks(rows: Iterable[Row], size: int = CHUNK_ROWS, size_bytes: int = CHUNK_
         weight += len(encoded)
     if held or not offset:
         yield Chunk(offset, held)
+
+
+def question(row: Row, variations: Iterable[Row]) -> bytes:
+    """A row and its variations as the body of a what-if call."""
+    return b'{"row":%b,"variations":[%b]}' % (encode(row), b",".join(map(encode, variations)))
 
 
 def encode(row: Row) -> bytes:
@@ -83,9 +91,10 @@ def pinned(model: str, answer: Predictions) -> str:
 
 
 def joined(answers: list[Predictions]) -> Predictions:
-    """One answer from those of the chunks."""
+    """One answer from those of the chunks. Each chunk has a receipt of its own, so several together have none."""
     return answers[0].model_copy(
         update={
+            "receipt": answers[0].receipt if len(answers) == 1 else None,
             "predictions": [prediction for answer in answers for prediction in answer.predictions],
             "errors": [problem for answer in answers for problem in answer.errors],
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Protocol, TypeVar
@@ -25,6 +25,8 @@ LONGEST_TEXT = 1000
 _USUAL_TEXT = 40
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _SAMPLE_DATE = datetime(1997, 2, 28)
+_FIRST_SAMPLE_YEAR = 1900
+_FEW_CATEGORIES = 8
 _WRITTEN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _BARE_DATE_FORM = re.compile(r"(%[YmdHMSjy])+")
 
@@ -82,9 +84,7 @@ class NumberReader:
         self._decimal_mark = feature.decimal_mark
         self._plain_types = {int, float, type(None)} if feature.may_be_missing else {int, float}
         self._written = _remembering(self._text, 256)
-        self.wanted = (
-            "a number such as 12.5 (as text: 12,5)" if feature.decimal_mark == "," else "a number such as 12.5"
-        )
+        self.wanted = _wanted_number(feature)
 
     def plain(self, cells: Sequence[Any]) -> list[Any]:
         """JSON numbers and nulls come back as they are; whether they are finite and fit is left to the caller."""
@@ -122,8 +122,9 @@ class DateReader:
         self._missing = missing
         self._bare_forms = any(_BARE_DATE_FORM.fullmatch(form) for form in feature.date_formats)
         self._written = _remembering(self._text, 1024)
-        forms = [_SAMPLE_DATE.strftime(form) for form in feature.date_formats[:1]]
-        self.wanted = "a date such as " + " or ".join(dict.fromkeys(["1997-02-28", *forms]))
+        sample = _sample_date(feature)
+        forms = [sample.strftime(form) for form in feature.date_formats[:1]]
+        self.wanted = "a date such as " + " or ".join(dict.fromkeys([sample.date().isoformat(), *forms]))
 
     def plain(self, cells: Sequence[Any]) -> list[Any]:
         read = self.read
@@ -217,9 +218,8 @@ class FlagReader(_KnownFirst):
 class CategoryReader(_KnownFirst):
     """Reads categories: text, and numbers in the way that the table writes them."""
 
-    wanted = "a text, or a number where the table has numbers"
-
     def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+        self.wanted = _wanted_category(feature)
         self._missing = missing
         self._may_be_missing = feature.may_be_missing
         self._numbers = _written_numbers(feature.categories)
@@ -261,6 +261,31 @@ class CategoryReader(_KnownFirst):
         if number != int(number):
             return str(number)
         return f"{int(number)}.0" if self._point else str(int(number))
+
+
+def _wanted_number(feature: Feature) -> str:
+    example = feature.example if isinstance(feature.example, float) else 12.5
+    number = f"{example:.6g}"
+    return f"a number such as {number}" + (
+        f" (as text: {number.replace('.', ',')})" if feature.decimal_mark == "," and "." in number else ""
+    )
+
+
+def _sample_date(feature: Feature) -> datetime:
+    """The feature's own example; the usual one when it has none or one of long ago, which forms write unlike others."""
+    days = values.read_date(feature.example, feature) if isinstance(feature.example, str) else None
+    if days is None:
+        return _SAMPLE_DATE
+    example = datetime(1970, 1, 1) + timedelta(days=days)
+    return example if example.year >= _FIRST_SAMPLE_YEAR else _SAMPLE_DATE
+
+
+def _wanted_category(feature: Feature) -> str:
+    """One of a few categories, or a typical one; the messages stay short whatever the table holds."""
+    shown = [category for category in feature.categories if len(category) <= _USUAL_TEXT and category.isprintable()]
+    if len(shown) == len(feature.categories) and 0 < len(shown) <= _FEW_CATEGORIES:
+        return f"one of {', '.join(shown)}"
+    return f"a text such as {shown[0]}" if shown else "a text, or a number where the table has numbers"
 
 
 def _remembering(read: Callable[[str], float | None], size: int) -> Callable[[str], float | None]:

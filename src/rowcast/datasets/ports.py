@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Storage(Protocol):
@@ -59,14 +59,14 @@ class Progress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    fraction: float
-    message: str
-    stage: str = ""
-    algorithm: str | None = None
-    fold: int | None = None
-    folds: int | None = None
-    score: float | None = None
-    eta_seconds: float | None = None
+    fraction: float = Field(description="From 0 to 1; never goes back.")
+    message: str = Field(description="What is going on, for a person.")
+    stage: str = Field(default="", description="What is going on, for a program.")
+    algorithm: str | None = Field(default=None, description="The algorithm at work, of a training.")
+    fold: int | None = Field(default=None, description="The fold at work, from 1.")
+    folds: int | None = Field(default=None, description="How many folds there are.")
+    score: float | None = Field(default=None, description="The figure reached so far.")
+    eta_seconds: float | None = Field(default=None, description="Seconds left, as far as can be told.")
 
 
 class Report(Protocol):

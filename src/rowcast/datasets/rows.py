@@ -32,7 +32,7 @@ MESSAGES = {
     "field_unreadable": "This cannot be read: give {wanted}.",
     "field_not_finite": "NaN and infinity are not accepted: give {wanted}, or null where it is not known.",
     "field_out_of_range": "This is too large: give {wanted}, between -3.4e38 and 3.4e38.",
-    "field_required": "This may not be missing: give {wanted}.",
+    "field_required": "This may not be missing: give {wanted}, or train again with it as optional (--optional).",
 }
 
 _NUMBER, _FLOAT, _TEXT = range(3)

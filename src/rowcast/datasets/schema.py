@@ -62,8 +62,8 @@ class FeatureSchema(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    features: tuple[Feature, ...]
-    missing_tokens: tuple[str, ...] = MISSING_TOKENS
+    features: tuple[Feature, ...] = Field(description="The columns, in order.")
+    missing_tokens: tuple[str, ...] = Field(default=MISSING_TOKENS, description='Cells that mean "not known".')
 
     @property
     def names(self) -> list[str]:

@@ -19,8 +19,8 @@ WarningCode = Literal[
 class TableWarning(BaseModel):
     """Something about a column that matters before training on it."""
 
-    code: WarningCode
-    column: str | None = None
+    code: WarningCode = Field(description="Stable name of what was seen.")
+    column: str | None = Field(default=None, description="The column it is about, if it is about one.")
     message: str = Field(description="What was seen and what it means, for a person.")
     exclude: bool = Field(default=False, description="Whether training leaves the column out unless told otherwise.")
     rows: list[int] = Field(default_factory=list, description="Some data rows where it was seen, counted from 1.")
@@ -30,30 +30,32 @@ class TableWarning(BaseModel):
 class Histogram(BaseModel):
     """Counts between edges: ``len(edges) == len(counts) + 1``. Dates are days since 1970-01-01."""
 
-    edges: list[float]
-    counts: list[int]
+    edges: list[float] = Field(description="Edges of the bins, ascending.")
+    counts: list[int] = Field(description="Rows in each bin.")
 
 
 class TopValue(BaseModel):
-    value: str
-    count: int
+    """A value and how often it occurs."""
+
+    value: str = Field(description="The value as written.")
+    count: int = Field(description="Rows that hold it.")
 
 
 class ColumnProfile(BaseModel):
     """One column in figures. Quantiles, mean and histogram are for numbers and dates."""
 
-    name: str
-    kind: Kind
+    name: str = Field(description="Name of the column.")
+    kind: Kind = Field(description="What it holds.")
     count: int = Field(description="Rows of the table.")
     missing: int = Field(description="Rows where the value is not known, unreadable values included.")
     unreadable: int = Field(default=0, description="Cells that are not of the column's kind and count as missing.")
     distinct: int = Field(description="Number of different values; approximate beyond 100,000.")
-    mean: float | None = None
-    std: float | None = None
+    mean: float | None = Field(default=None, description="Mean of the values.")
+    std: float | None = Field(default=None, description="Standard deviation.")
     quantiles: dict[str, float] = Field(
         default_factory=dict, description="0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1"
     )
-    histogram: Histogram | None = None
+    histogram: Histogram | None = Field(default=None, description="How the values are distributed.")
     top: list[TopValue] = Field(default_factory=list, description="Most frequent values.")
     association: float | None = Field(
         default=None,
@@ -68,30 +70,36 @@ class ColumnProfile(BaseModel):
 class TableProfile(BaseModel):
     """A table in figures, and what to know before training on it."""
 
-    row_count: int
-    columns: list[ColumnProfile]
-    warnings: list[TableWarning] = Field(default_factory=list)
-    target: str | None = None
+    row_count: int = Field(description="Rows of the table.")
+    columns: list[ColumnProfile] = Field(description="Each column in figures.")
+    warnings: list[TableWarning] = Field(default_factory=list, description="What to know before training.")
+    target: str | None = Field(default=None, description="The column to be predicted, if one was named.")
     sampled_rows: int | None = Field(default=None, description="Rows the associations were computed on, when not all.")
 
 
 class DatasetVersion(BaseModel):
     """One content-addressed version of a table."""
 
-    dataset: str
-    number: int
+    dataset: str = Field(description="Name of the dataset.")
+    number: int = Field(description="Number of the version, from 1.")
     content_hash: str = Field(description="SHA-256 of the uploaded bytes.")
-    filename: str
-    size_bytes: int
-    row_count: int
-    column_count: int
-    created_at: datetime
-    created_by: str
+    filename: str = Field(description="Name of the uploaded file.")
+    size_bytes: int = Field(description="Size of the uploaded file.")
+    row_count: int = Field(description="Rows of data.")
+    column_count: int = Field(description="Columns.")
+    created_at: datetime = Field(description="When it was added.")
+    created_by: str = Field(description="Who added it.")
 
 
 class DatasetVersionDetail(DatasetVersion):
-    table_schema: FeatureSchema = Field(alias="schema", serialization_alias="schema")
-    profile: TableProfile
+    """A version with its columns and its profile."""
+
+    table_schema: FeatureSchema = Field(
+        alias="schema",
+        serialization_alias="schema",
+        description="Its columns: what each holds, and why it was taken for that.",
+    )
+    profile: TableProfile = Field(description="The table in figures, with warnings.")
 
     model_config = {"populate_by_name": True}
 
@@ -99,17 +107,17 @@ class DatasetVersionDetail(DatasetVersion):
 class Dataset(BaseModel):
     """A named table; ``latest`` is its newest version."""
 
-    name: str
-    description: str | None = None
-    owner: str
-    created_at: datetime
-    latest: DatasetVersion
+    name: str = Field(description="Its name.")
+    description: str | None = Field(default=None, description="What it is.")
+    owner: str = Field(description="Who made it.")
+    created_at: datetime = Field(description="When its first version was added.")
+    latest: DatasetVersion = Field(description="Its newest version.")
     dictionary: dict[str, str] = Field(default_factory=dict, description="What each column means.")
 
 
 class Preview(BaseModel):
     """Some rows as they were written."""
 
-    columns: list[str]
-    rows: list[list[str | float | int | bool | None]]
-    row_count: int
+    columns: list[str] = Field(description="Names of the columns.")
+    rows: list[list[str | float | int | bool | None]] = Field(description="The first rows, cell by cell.")
+    row_count: int = Field(description="Rows of the whole table.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rowcast.accounts.keys import Keyring
 from rowcast.datasets.ports import Storage
+from rowcast.monitoring.receipts import Receipts
 from rowcast.scoring.catalog import Catalog
 from rowcast.settings import Settings
 from rowcast.tables import Database
@@ -27,5 +28,6 @@ class Services:
     notices: Notices
     keyring: Keyring
     catalog: Catalog
+    receipts: Receipts
     incoming: Path
     """A folder in which uploads arrive before they go to the storage."""

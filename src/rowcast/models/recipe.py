@@ -35,13 +35,18 @@ class Recipe(BaseModel):
     target: str = Field(description="The column to predict.")
     problem: Problem | None = Field(default=None, description="Inferred from the target when not given.")
     positive_class: str | None = Field(
-        default=None, description="Of two classes, the one whose probability is meant; the rarer one by default."
+        default=None,
+        description="Of two classes, the one whose probability is meant; by default yes, true or 1, else the rarer.",
     )
     features: list[str] | None = Field(
         default=None, description="Columns to learn from; by default all but the target and what the warnings exclude."
     )
     include: list[str] = Field(default_factory=list, description="Columns to learn from in spite of a warning.")
     exclude: list[str] = Field(default_factory=list, description="Columns to leave out.")
+    optional: list[str] = Field(
+        default_factory=list,
+        description="Columns that a prediction may leave out although the table always has them; '*' for all.",
+    )
     kinds: dict[str, Kind] = Field(default_factory=dict, description="Kinds of columns that were guessed wrong.")
     preset: Preset = Field(default=Preset.BALANCED, description="How much work to spend.")
     algorithms: list[str] | None = Field(default=None, description="Algorithms to compare; the preset's by default.")
@@ -53,7 +58,7 @@ class Recipe(BaseModel):
         default=None, description="A date column: every fold is then tested on rows later than those it learned from."
     )
     imbalance: Literal["none", "balanced"] = Field(
-        default="none", description="'balanced' weighs classes equally; probabilities then no longer match the rates."
+        default="none", description="'balanced' weighs classes alike while learning; calibration brings the rates back."
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="Makes folds and models repeatable.")
 

@@ -14,41 +14,41 @@ from rowcast.models.recipe import Problem, Recipe
 class Hyperparameter(BaseModel):
     """One knob of an algorithm."""
 
-    name: str
-    type: Literal["integer", "number", "boolean", "choice"]
-    default: float | int | bool | str | None
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: list[str] = Field(default_factory=list)
-    description: str
+    name: str = Field(description="Name, as a training takes it.")
+    type: Literal["integer", "number", "boolean", "choice"] = Field(description="What values it takes.")
+    default: float | int | bool | str | None = Field(description="What it is unless given; null is automatic.")
+    minimum: float | None = Field(default=None, description="Smallest value allowed.")
+    maximum: float | None = Field(default=None, description="Largest value allowed.")
+    choices: list[str] = Field(default_factory=list, description="The values allowed, of a choice.")
+    description: str = Field(description="What it does, for a person.")
 
 
 class Algorithm(BaseModel):
     """A way to learn, with its knobs. ``problems`` are those it can solve."""
 
-    name: str
-    title: str
-    description: str
-    problems: list[Problem]
-    hyperparameters: list[Hyperparameter]
+    name: str = Field(description="Name, as a training takes it.")
+    title: str = Field(description="Name for people.")
+    description: str = Field(description="What it is good for.")
+    problems: list[Problem] = Field(description="What it can predict.")
+    hyperparameters: list[Hyperparameter] = Field(description="Its knobs, most useful first.")
 
 
 class Metric(BaseModel):
     """A figure from held-out predictions with its 95 % interval (bootstrap over rows)."""
 
-    name: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    folds: list[float] = Field(default_factory=list)
-    greater_is_better: bool = True
+    name: str = Field(description="Such as roc_auc, log_loss, rmse.")
+    value: float = Field(description="The figure on rows held out.")
+    low: float | None = Field(default=None, description="Lower end of the 95 % interval.")
+    high: float | None = Field(default=None, description="Upper end of the 95 % interval.")
+    folds: list[float] = Field(default_factory=list, description="The figure of each fold.")
+    greater_is_better: bool = Field(default=True, description="Whether more of it is better.")
 
 
 class LeftOut(BaseModel):
     """A column that was not learned from, and why."""
 
-    column: str
-    reason: str
+    column: str = Field(description="Name of the column.")
+    reason: str = Field(description="Why it was not learned from.")
 
 
 class Candidate(BaseModel):
@@ -76,51 +76,55 @@ class TrainingResult(BaseModel):
 
 
 class ModelVersion(BaseModel):
-    model: str
-    number: int
-    algorithm: str
-    problem: Problem
-    target: str
-    dataset: str
-    dataset_version: int
-    aliases: list[str]
-    metrics: list[Metric]
-    created_at: datetime
-    created_by: str
+    """One trained model, never changed after it was made."""
+
+    model: str = Field(description="Name of the model.")
+    number: int = Field(description="Number of the version, from 1.")
+    algorithm: str = Field(description="What it was learned with.")
+    problem: Problem = Field(description="What is predicted: one of two classes, one of more, or a number.")
+    target: str = Field(description="The column it predicts.")
+    dataset: str = Field(description="The dataset it learned from.")
+    dataset_version: int = Field(description="The version of that dataset.")
+    aliases: list[str] = Field(description="What points at it, such as champion.")
+    metrics: list[Metric] = Field(description="Its figures on rows held out, the one compared by first.")
+    created_at: datetime = Field(description="When it was made.")
+    created_by: str = Field(description="Who made it.")
 
 
 class ModelVersionDetail(ModelVersion):
     """A version with all that is needed to use it, judge it and train it again."""
 
-    classes: list[str]
-    positive_class: str | None
-    feature_schema: FeatureSchema
-    recipe: Recipe
-    hyperparameters: dict[str, Any]
-    left_out: list[LeftOut]
-    runtime: Literal["onnx", "native"]
+    classes: list[str] = Field(description="The classes of the target; none for a number.")
+    positive_class: str | None = Field(description="Of two classes, the one whose probability is meant.")
+    feature_schema: FeatureSchema = Field(description="What a row for a prediction holds.")
+    recipe: Recipe = Field(description="What decided the training, to run it again.")
+    hyperparameters: dict[str, Any] = Field(description="The values it was trained with.")
+    left_out: list[LeftOut] = Field(description="Columns not learned from, and why.")
+    runtime: Literal["onnx", "native"] = Field(description="What runs it when it serves.")
     parity: dict[str, Any] = Field(description="How far ONNX and the native model differ on the golden rows.")
     evaluation: dict[str, Any] = Field(description="Curves and importance as data: see the reference of evaluations.")
-    bundle_hash: str
+    bundle_hash: str = Field(description="SHA-256 of its files.")
     card: str = Field(description="The model card, as Markdown.")
 
 
 class Model(BaseModel):
-    name: str
-    description: str | None = None
-    owner: str
-    created_at: datetime
-    version_count: int
-    aliases: dict[str, int]
-    champion: ModelVersion | None = None
+    """A named line of versions that predict the same thing."""
+
+    name: str = Field(description="Its name.")
+    description: str | None = Field(default=None, description="What it is for.")
+    owner: str = Field(description="Who made it.")
+    created_at: datetime = Field(description="When its first version was made.")
+    version_count: int = Field(description="How many versions it has.")
+    aliases: dict[str, int] = Field(description="Aliases, each with the version it points at.")
+    champion: ModelVersion | None = Field(default=None, description="The version that serves by default.")
 
 
 class AliasEvent(BaseModel):
     """One move of an alias. ``number`` is None when the alias was removed."""
 
-    alias: str
-    previous: int | None
-    number: int | None
-    action: Literal["promote", "rollback", "set", "remove"]
-    moved_at: datetime
-    moved_by: str
+    alias: str = Field(description="The alias that moved.")
+    previous: int | None = Field(description="The version it pointed at before.")
+    number: int | None = Field(description="The version it points at since; null when it was removed.")
+    action: Literal["promote", "rollback", "set", "remove"] = Field(description="How it moved.")
+    moved_at: datetime = Field(description="When it moved.")
+    moved_by: str = Field(description="Who moved it.")

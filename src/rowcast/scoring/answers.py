@@ -10,7 +10,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rowcast.models.evaluate.conformal import ANSWERED_LEVEL, PredictionIntervals
 from rowcast.models.recipe import Problem
+from rowcast.scoring.reasons import Explanation
 
 DECIMALS = 7
 """Decimals of a probability: float32 carries no more below 1, and two runtimes of one model agree on five."""
@@ -18,12 +20,22 @@ DECIMALS = 7
 Outputs = npt.NDArray[np.float32]
 
 
+class Interval(msgspec.Struct):
+    """``views.Interval``."""
+
+    level: float
+    low: float
+    high: float
+
+
 class Answer(msgspec.Struct, omit_defaults=True):
-    """``views.Prediction``: a class with probabilities, or a number."""
+    """``views.Prediction``: a class with probabilities, or a number with an interval."""
 
     value: str | float
     probability: float | None = None
     probabilities: dict[str, float] | None = None
+    interval: Interval | None = None
+    explanation: Explanation | None = None
 
 
 class Answers(msgspec.Struct):
@@ -41,7 +53,9 @@ def encode(answers: Answers) -> bytes:
     return msgspec.json.encode(answers)
 
 
-def renderer_of(problem: Problem, classes: list[str]) -> Callable[[Outputs], list[Answer]]:
+def renderer_of(
+    problem: Problem, classes: list[str], intervals: PredictionIntervals | None = None
+) -> Callable[[Outputs], list[Answer]]:
     """What makes answers of a model's outputs: [N,K] probabilities in the order of the classes, or [N,1] numbers.
 
     The class is the most probable one; of two it is the positive one, the second, from 0.5 on. It is decided before
@@ -53,7 +67,7 @@ def renderer_of(problem: Problem, classes: list[str]) -> Callable[[Outputs], lis
         case Problem.MULTICLASS:
             return partial(_multiclass, classes=classes)
         case Problem.REGRESSION:
-            return _numbers
+            return _numbers if intervals is None else partial(_numbers_between, intervals=intervals)
 
 
 def _binary(outputs: Outputs, classes: list[str]) -> list[Answer]:
@@ -74,6 +88,18 @@ def _multiclass(outputs: Outputs, classes: list[str]) -> list[Answer]:
 
 def _numbers(outputs: Outputs) -> list[Answer]:
     return [Answer(float(str(number))) for number in outputs[:, 0]]
+
+
+def _numbers_between(outputs: Outputs, intervals: PredictionIntervals) -> list[Answer]:
+    predicted = outputs[:, 0].astype(np.float64)
+    reach = intervals.half_width(predicted)
+    ends = zip(
+        outputs[:, 0], (predicted - reach).astype(np.float32), (predicted + reach).astype(np.float32), strict=True
+    )
+    return [
+        Answer(float(str(number)), interval=Interval(ANSWERED_LEVEL, float(str(low)), float(str(high))))
+        for number, low, high in ends
+    ]
 
 
 def _rounded(outputs: Outputs) -> list[list[float]]:

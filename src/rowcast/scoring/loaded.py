@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +18,17 @@ from rowcast.datasets.ports import Storage
 from rowcast.datasets.rows import RowReader
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import RowcastError, Unavailable
-from rowcast.models.bundle.contents import Manifest
+from rowcast.models.algorithms import learner_of
+from rowcast.models.bundle.contents import NATIVE, Manifest
 from rowcast.models.bundle.contents import load as load_bundle
 from rowcast.models.bundle.runtime import Runtime, check_golden, open_runtime
 from rowcast.models.recipe import Problem
 from rowcast.scoring.answers import Answer, renderer_of
 from rowcast.scoring.directory import VersionKey
+from rowcast.scoring.native import Native
+
+if TYPE_CHECKING:
+    from rowcast.models.bundle.native import NativeModel
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,8 @@ class LoadedModel:
     reader: RowReader
     runtime: Runtime
     render: Callable[[npt.NDArray[np.float32]], list[Answer]]
+    native: Native | None = None
+    """What tells how a score comes about, for algorithms that can."""
     used: float = field(default_factory=monotonic)
 
     @property
@@ -72,12 +81,21 @@ def open_model(storage: Storage, key: VersionKey, threads: int = 1) -> LoadedMod
     Raises:
         Unavailable: ``model_damaged`` when it is not so, or the storage does not answer.
     """
+    with _opening(key), storage.local_folder(key.bundle_key) as folder:
+        model = _open(folder, key, threads)
+        if _explains(model.manifest):
+            model.native = Native(partial(_open_native, storage, key, threads))
+        return model
+
+
+@contextmanager
+def _opening(key: VersionKey) -> Iterator[None]:
+    """Whatever keeps a model from opening, it is not served, and a call never sees why."""
     try:
-        with storage.local_folder(key.bundle_key) as folder:
-            return _open(folder, key, threads)
+        yield
     except Unavailable:
         raise
-    except Exception as error:  # whatever keeps a model from opening, it is not served, and a call never sees why
+    except Exception as error:
         code = error.code if isinstance(error, RowcastError) else type(error).__name__
         log.error("model %s version %d cannot be opened: %s", key.model, key.number, code)
         raise Unavailable(
@@ -85,6 +103,18 @@ def open_model(storage: Storage, key: VersionKey, threads: int = 1) -> LoadedMod
             f"Version {key.number} of model '{key.model}' does not open as it was trained ({code}) and is not served. "
             "Roll back to another version, restore its bundle, or train it again.",
         ) from error
+
+
+def _explains(manifest: Manifest) -> bool:
+    own_form = any(name.startswith(f"{NATIVE}/") for name in manifest.files)
+    return own_form and learner_of(manifest.algorithm).explains
+
+
+def _open_native(storage: Storage, key: VersionKey, threads: int) -> NativeModel:
+    from rowcast.models.bundle.native import load_members
+
+    with _opening(key), storage.local_folder(key.bundle_key) as folder:
+        return load_members(load_bundle(folder, key.bundle_hash).folder / NATIVE, threads)
 
 
 def _open(folder: Path, key: VersionKey, threads: int) -> LoadedModel:
@@ -97,5 +127,5 @@ def _open(folder: Path, key: VersionKey, threads: int) -> LoadedModel:
         schema=bundle.schema,
         reader=RowReader(bundle.schema),
         runtime=runtime,
-        render=renderer_of(bundle.manifest.problem, bundle.manifest.classes),
+        render=renderer_of(bundle.manifest.problem, bundle.manifest.classes, bundle.manifest.intervals),
     )

@@ -11,19 +11,32 @@ from rowcast.accounts.principal import Principal
 from rowcast.datasets.rows import MAX_PROBLEMS, Rows
 from rowcast.errors import InvalidInput, Problem
 from rowcast.scoring.answers import Answer, Answers, Outputs
+from rowcast.scoring.explaining import check_row_count
+from rowcast.scoring.explaining import explain as explanations
 from rowcast.scoring.loaded import LoadedModel
 
 
 def predict(
-    principal: Principal, model: LoadedModel, alias: str | None, rows: Sequence[Any], on_error: str = "fail"
+    principal: Principal,
+    model: LoadedModel,
+    alias: str | None,
+    rows: Sequence[Any],
+    on_error: str = "fail",
+    *,
+    explain: bool | int = False,
 ) -> Answers:
     """Answers to the rows in their order; with ``on_error="skip"`` None for those that cannot be read, else an error.
 
-    Every role may predict. Touches neither database nor storage.
+    Every role may predict. Touches neither database nor storage, but for the first call with ``explain``: the number
+    of reasons that go with every answer, True for all; such a call takes long enough to keep it off an event loop.
 
     Raises:
         InvalidInput: a row cannot be answered and bad ones are not to be skipped; ``problems`` names rows and fields.
+        TooLarge: more rows than are explained in one call.
+        Unavailable: the model cannot be opened to explain it.
     """
+    if explain:
+        check_row_count(len(rows))
     skip_bad = on_error == "skip"
     read = model.reader.read(rows, skip_bad=skip_bad)
     if not read.count:
@@ -31,7 +44,20 @@ def predict(
     outputs = model.runtime.run(read.inputs)
     if not np.isfinite(outputs).all():
         read, outputs = _without_answer(read, outputs, len(rows), skip_bad=skip_bad)
-    return _answers(model, alias, len(rows), read, model.render(outputs))
+    answers = model.render(outputs)
+    if explain:
+        _add_reasons(model, rows, read, outputs, answers, None if explain is True else int(explain))
+    return _answers(model, alias, len(rows), read, answers)
+
+
+def _add_reasons(
+    model: LoadedModel, rows: Sequence[Any], read: Rows, outputs: Outputs, answers: list[Answer], most: int | None
+) -> None:
+    if not answers:
+        return
+    sent = rows if read.kept is None else [rows[position] for position in read.kept]
+    for answer, reasons in zip(answers, explanations(model, sent, read.inputs, outputs, most), strict=True):
+        answer.explanation = reasons
 
 
 def _answers(model: LoadedModel, alias: str | None, row_count: int, read: Rows, answers: list[Answer]) -> Answers:
@@ -60,4 +86,5 @@ def _without_answer(read: Rows, outputs: Outputs, row_count: int, *, skip_bad: b
         raise InvalidInput("rows_invalid", message, problems[:MAX_PROBLEMS])
     kept = [positions[place] for place in np.flatnonzero(finite).tolist()]
     both = sorted([*read.problems, *problems], key=lambda problem: problem.row or 0)
-    return Rows({}, len(kept), both, kept), outputs[finite]
+    inputs = {name: column[finite] for name, column in read.inputs.items()}
+    return Rows(inputs, len(kept), both, kept), outputs[finite]

@@ -12,10 +12,14 @@ OnError = Literal["fail", "skip"]
 
 
 class RowsToScore(msgspec.Struct, forbid_unknown_fields=True):
-    """Rows by feature name, not looked into yet; ``on_error`` says what a bad one does."""
+    """Rows by feature name, not looked into yet; ``on_error`` says what a bad one does.
+
+    ``explain`` is how many reasons go with every answer, True for all.
+    """
 
     rows: list[Any]
     on_error: str = "fail"
+    explain: bool | int = False
 
     @property
     def skip_bad(self) -> bool:
@@ -37,6 +41,8 @@ def decode(body: bytes, *, max_rows: int) -> RowsToScore:
         raise InvalidInput("json_invalid", _json_message(error, body)) from None
     if request.on_error not in ("fail", "skip"):
         raise InvalidInput("request_invalid", '\'on_error\' is "fail" or "skip".')
+    if request.explain < 0:
+        raise InvalidInput("request_invalid", "'explain' is true, false or a number of reasons.")
     if len(request.rows) > max_rows:
         raise TooLarge("too_many_rows", f"One call takes at most {max_rows:,} rows: send the others in further calls.")
     return request

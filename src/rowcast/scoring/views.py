@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rowcast.errors import Problem
 
@@ -16,21 +16,109 @@ class PredictRequest(BaseModel):
     on_error: Literal["fail", "skip"] = Field(
         default="fail", description="'fail' refuses the call when a row is bad, 'skip' answers the others."
     )
+    explain: bool | Annotated[int, Field(ge=0)] = Field(
+        default=False, description="How many reasons to give with every answer, strongest first; true gives all."
+    )
+
+
+class Interval(BaseModel):
+    """Where the true number lies in so many of all cases."""
+
+    level: float = Field(description="Such as 0.9: nine times in ten.")
+    low: float = Field(description="Its lower end.")
+    high: float = Field(description="Its upper end.")
+
+
+class Reason(BaseModel):
+    """What one feature of the row does to the answer."""
+
+    feature: str = Field(description="Name of the feature.")
+    code: str = Field(description="A stable code: the feature's name in capitals.")
+    contribution: float = Field(description="In the unit of the explanation; above 0 it raises the answer.")
+    direction: Literal["raises", "lowers"] = Field(description="Whether it raises or lowers the answer.")
+    sentence: str = Field(description="The reason in words.")
+    value: Any = Field(default=None, description="The value as it was sent; null when it is not known.")
+    description: str | None = Field(default=None, description="What the feature means, from the dictionary.")
+
+
+class Explanation(BaseModel):
+    """Why the answer is what it is.
+
+    By 'contributions', base + the contributions of the reasons + rest = score, the model's own score before it is
+    calibrated. By 'occlusion' each reason says alone what a typical value in its place would change, and they do not
+    add up.
+    """
+
+    method: Literal["contributions", "occlusion"] = Field(
+        description="'contributions' add up, 'occlusion' ones do not."
+    )
+    of: str = Field(description="The class whose probability is explained, or the target.")
+    unit: Literal["log_odds", "probability", "number"] = Field(description="What contributions are measured in.")
+    reasons: list[Reason] = Field(description="Strongest first.")
+    reason_codes: list[str] = Field(
+        description="The features that speak most for the class, at most four: of an unfavourable class, why it came."
+    )
+    base: float | None = Field(default=None, description="The score of a row about which nothing is known.")
+    score: float | None = Field(default=None, description="The model's own score, before it is calibrated.")
+    rest: float | None = Field(default=None, description="What the features that are not listed contribute together.")
 
 
 class Prediction(BaseModel):
-    """The answer for one row: a class with probabilities, or a number."""
+    """The answer for one row: a class with probabilities, or a number with an interval."""
 
     value: str | float = Field(description="The predicted class, or the predicted number.")
     probability: float | None = Field(default=None, description="Probability of the positive class, of two.")
     probabilities: dict[str, float] | None = Field(default=None, description="Probability of every class.")
+    interval: Interval | None = Field(default=None, description="Of a number: where the true one lies.")
+    explanation: Explanation | None = Field(default=None, description="The reasons, when they were asked for.")
 
 
 class Predictions(BaseModel):
     """Answers in the order of the rows; None where a row was skipped, with its problems in ``errors``."""
 
-    model: str
-    version: int
-    alias: str | None = None
-    predictions: list[Prediction | None]
-    errors: list[Problem] = Field(default_factory=list)
+    model: str = Field(description="Name of the model.")
+    version: int = Field(description="The version that answered.")
+    alias: str | None = Field(default=None, description="The alias by which it was called, if by one.")
+    predictions: list[Prediction | None] = Field(
+        description="One answer for each row, in order; null for a row that was skipped."
+    )
+    errors: list[Problem] = Field(default_factory=list, description="What was wrong with the rows that were skipped.")
+    receipt: str | None = Field(default=None, description="Id of the call's receipt: see GET /predictions/{id}.")
+
+
+class WhatIfRequest(BaseModel):
+    """A row, and what could be different about it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    row: dict[str, Any] = Field(description="The row as it is, by feature name.")
+    variations: list[dict[str, Any]] = Field(
+        min_length=1, description="For each question the fields that differ, with their other values."
+    )
+
+
+class Variation(BaseModel):
+    """The answer to the row with some fields changed."""
+
+    changed: list[str] = Field(description="The fields that differ.")
+    prediction: Prediction = Field(description="The answer with those fields changed.")
+    difference: float | None = Field(
+        default=None, description="By how much the probability of the positive class, or the number, is larger."
+    )
+    differences: dict[str, float] | None = Field(
+        default=None, description="The same for the probability of every class, where there are more than two."
+    )
+
+
+class WhatIf(BaseModel):
+    """Answers to a row and its variations, in their order."""
+
+    model: str = Field(description="Name of the model.")
+    version: int = Field(description="The version that answered.")
+    alias: str | None = Field(default=None, description="The alias by which it was called, if by one.")
+    base: Prediction = Field(description="The answer to the row as it is.")
+    variations: list[Variation] = Field(description="The answer for each variation, in order.")
+    receipt: str | None = Field(
+        default=None,
+        description="Id of the call's receipt; its first row is the row itself: see GET /predictions/{id}.",
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from rowcast.datasets.ports import Progress, Storage
+from rowcast.errors import NotFound
 from rowcast.tables import Database
 from rowcast.tasks.claims import Claim
 from rowcast.tasks.ports import Compute
@@ -40,8 +41,16 @@ class Bench:
     cancelled: Callable[[], bool]
 
     def run(self, job: str, arguments: dict[str, Any], *, timeout: float) -> dict[str, Any]:
-        """The result of a job on the compute; see ``Compute.run`` for what it raises."""
-        return self.compute.run(job, arguments, report=self.report, cancelled=self.cancelled, timeout=timeout)
+        """The result of a job on the compute; see ``Compute.run`` for what else it raises.
+
+        Raises:
+            NotFound: the table that it was to read has been deleted meanwhile.
+        """
+        try:
+            return self.compute.run(job, arguments, report=self.report, cancelled=self.cancelled, timeout=timeout)
+        except NotFound as error:  # it reads nothing else from the storage
+            message = "The dataset was deleted before this was done. Add the table again, then start this again."
+            raise NotFound("dataset_deleted", message) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,40 +1,83 @@
-"""Leftovers: what tasks left in the storage because the process was killed before it could clean up."""
+"""Leftovers: what is in the storage and of no use, because the process was killed before it could clean up."""
 
 from __future__ import annotations
+
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rowcast.datasets.ports import Storage
+from rowcast.datasets.tables import DatasetVersionRow
+from rowcast.models.tables import ModelVersionRow
 from rowcast.tables import Database
+from rowcast.tasks.imports import delete_unused_content
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
+_BUNDLE_PARTS = 4
+"""``bundles/<task>/<attempt>/<algorithm>``: the folder of one bundle."""
+
+_AT_ONCE = 500
+
 
 def remove_leftovers(database: Database, storage: Storage) -> None:
-    """Delete uploads that no task is going to read, and bundles of trainings that failed or were cancelled. For the
-    start of the only process: nothing may be uploading."""
-    uploads, bundles = _task_ids(storage, "uploads"), _task_ids(storage, "bundles")
+    """Delete uploads that no task is going to read, bundles that no version has, and tables that no dataset has. For
+    the start of the only process: nothing may be uploading."""
+    _remove_uploads(database, storage)
+    _remove_bundles(database, storage)
+    for content_hash in _unknown_tables(database, storage):
+        delete_unused_content(database, storage, content_hash)
+
+
+def _remove_uploads(database: Database, storage: Storage) -> None:
+    uploads = {_second(key) for key in storage.list("uploads")}
     with database.reading() as session:
-        states = _states(session, uploads | bundles)
+        states = _states(session, uploads)
     for task_id in uploads:
         if states.get(task_id, TaskState.FAILED).final:
             storage.delete(f"uploads/{task_id}")
-    for task_id in bundles:
-        # Bundles without a task are not ours to judge.
-        if states.get(task_id) in (TaskState.FAILED, TaskState.CANCELLED):
-            storage.delete(f"bundles/{task_id}")
 
 
-def _task_ids(storage: Storage, prefix: str) -> set[str]:
-    return {key.split("/")[1] for key in storage.list(prefix)}
+def _remove_bundles(database: Database, storage: Storage) -> None:
+    """Only of tasks that have ended. Bundles without a task are not ours to judge."""
+    bundles = {"/".join(key.split("/")[:_BUNDLE_PARTS]) for key in storage.list("bundles")}
+    with database.reading() as session:
+        states = _states(session, {_second(bundle) for bundle in bundles})
+        registered = _known(session, bundles)
+    for bundle in sorted(bundles - registered):
+        state = states.get(_second(bundle))
+        if state is not None and state.final:
+            storage.delete(bundle)
 
 
-def _states(session: Session, task_ids: set[str]) -> dict[str, TaskState]:
-    wanted = sorted(task_ids)
+def _unknown_tables(database: Database, storage: Storage) -> list[str]:
+    stored = {_second(key) for key in storage.list("datasets")}
+    with database.reading() as session:
+        known = set(session.scalars(select(DatasetVersionRow.content_hash).distinct()))
+    return sorted(stored - known)
+
+
+def _states(session: Session, task_ids: Collection[str]) -> dict[str, TaskState]:
     states: dict[str, TaskState] = {}
-    for start in range(0, len(wanted), 500):
-        some = TaskRow.id.in_(wanted[start : start + 500])
-        rows = session.execute(select(TaskRow.id, TaskRow.state).where(some))
+    for some in _in_parts(task_ids):
+        rows = session.execute(select(TaskRow.id, TaskRow.state).where(TaskRow.id.in_(some)))
         states.update({task_id: TaskState(state) for task_id, state in rows})
     return states
+
+
+def _known(session: Session, bundles: Collection[str]) -> set[str]:
+    known: set[str] = set()
+    for some in _in_parts(bundles):
+        known.update(session.scalars(select(ModelVersionRow.bundle_key).where(ModelVersionRow.bundle_key.in_(some))))
+    return known
+
+
+def _in_parts(keys: Collection[str]) -> Iterable[list[str]]:
+    """As many as one query takes."""
+    ordered = sorted(keys)
+    return (ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE))
+
+
+def _second(key: str) -> str:
+    return key.split("/")[1]

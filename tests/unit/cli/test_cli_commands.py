@@ -70,6 +70,7 @@ def test_training_options_become_a_request(rowcast: Run, standin: Standin, loans
     done = rowcast(
         *("train", "loans@1", "--target", "status", "--model", "m", "--algorithm", "lightgbm", "--preset", "fast"),
         *("--param", "learning_rate=0.1", "--param", "linear.penalty=l2", "--include", "a", "--exclude", "b"),
+        *("--optional", "c", "--optional", "*"),
         *("--kind", "x=y=number", "--folds", "3", "--time-column", "day", "--imbalance", "balanced"),
         *("--positive-class", "lost", "--problem", "binary", "--seed", "7", "--promote", "--json"),
     )
@@ -84,6 +85,7 @@ def test_training_options_become_a_request(rowcast: Run, standin: Standin, loans
         "hyperparameters": {"lightgbm": {"learning_rate": 0.1}, "linear": {"penalty": "l2"}},
         "include": ["a"],
         "exclude": ["b"],
+        "optional": ["c", "*"],
         "kinds": {"x=y": "number"},
         "folds": 3,
         "time_column": "day",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from commandline import Run
 from standin import Standin
 
 from rowcast.entrypoints.cli.reading import reading
-from rowcast.entrypoints.cli.writing import sentence
+from rowcast.entrypoints.cli.writing import columns_of, sentence
 from rowcast.errors import InvalidInput
-from rowcast.scoring.views import Prediction
+from rowcast.scoring.views import Interval, Prediction
 
 ROWS = [{"amount": "900", "grade": "A"}, {"amount": "", "grade": "Ünlü"}]
 
@@ -28,6 +29,39 @@ def test_one_row_is_a_sentence(rowcast: Run, trained: str) -> None:
     ran = rowcast("predict", trained, '{"amount": 125, "grade": null}')
     assert ran.out == "status: paid. The probability of lost is 12.5 %, about 1 in 8.\n"
     assert "loans version 1 (champion)" in ran.err
+
+
+def test_one_row_with_its_reasons_as_a_person_would_give_them(rowcast: Run, trained: str) -> None:
+    ran = rowcast("predict", trained, '{"amount": 125, "grade": "A"}', "--explain")
+    lines = ran.out.splitlines()
+    assert lines[0] == "status: paid. The probability of lost is 12.5 %, about 1 in 8."
+    assert lines[1] == (
+        "Of 400 rows scored like this one (0.0 % to 50.0 %) 12 % were lost; of new ones expect 8 % to 17 %."
+    )
+    assert lines[2] == "Why, strongest first:"
+    assert re.fullmatch(r"\+ █{12} +\+0\.75 +amount is 125, which moves the probability of lost\. *", lines[3])
+    assert re.fullmatch(r"- █{4} +-0\.25 +grade is A, which moves the probability of lost\. *", lines[4])
+    assert lines[5].endswith("they add up to the model's score.")
+    short = rowcast("predict", trained, '{"amount": 125, "grade": "A"}', "--explain", "--reasons", "1").out
+    assert "All other features together lower it (-0.25)." in short
+    assert "Why" not in rowcast("predict", trained, '{"amount": 125}').out
+    machine = rowcast("predict", trained, '{"amount": 125}', "--explain", "--json").json
+    assert machine["predictions"][0]["explanation"]["reason_codes"] == ["AMOUNT"]
+
+
+def test_reasons_are_written_beside_the_rows(rowcast: Run, trained: str, loans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert rowcast("predict", trained, loans, "--explain", "--reasons", "1", "--output", out).code == 0
+    written = table(out)
+    assert list(written[0])[-3:] == ["prediction", "probability", "reasons"]
+    assert all(row["reasons"].startswith("amount is") for row in written)
+
+
+def test_a_number_is_said_with_its_interval() -> None:
+    found = Prediction(value=1200.0, interval=Interval(level=0.9, low=900.0, high=1500.5))
+    said = "prediction: 1,200. In 90 % of such cases the true one lies between 900 and 1,500.5."
+    assert sentence(found, None) == said
+    assert columns_of(found) == {"prediction": 1200.0, "low": 900.0, "high": 1500.5}
 
 
 def test_a_slip_of_the_pen_is_refused_where_a_file_may_have_more(rowcast: Run, trained: str, tmp_path: Path) -> None:

@@ -50,7 +50,16 @@ from rowcast.models.views import (
     ModelVersionDetail,
     TrainingResult,
 )
-from rowcast.scoring.views import Prediction, Predictions, PredictRequest
+from rowcast.scoring.views import (
+    Explanation,
+    Prediction,
+    Predictions,
+    PredictRequest,
+    Reason,
+    Variation,
+    WhatIf,
+    WhatIfRequest,
+)
 from rowcast.tasks.views import Task, TaskState
 
 KEY = "rc_standin"
@@ -134,6 +143,7 @@ class Standin:
             ("GET", "/models/{name}/history", self.history),
             ("GET", "/models/{name}/schema", self.schema),
             ("POST", "/models/{name}/predict", self.predict),
+            ("POST", "/models/{name}/what-if", self.what_if),
             ("GET", "/tasks", self.list_tasks),
             ("GET", "/tasks/{id}", self.get_task),
             ("POST", "/tasks/{id}/cancel", self.cancel),
@@ -388,9 +398,27 @@ class Standin:
         if problems and body.on_error == "fail":
             raise Refusal(422, "rows_invalid", f"{len(problems)} rows cannot be read.", problems)
         answers = [None if isinstance(item, dict) else item for item in found]
+        if body.explain:
+            most = 2 if body.explain is True else body.explain
+            answers = [one and explained(one, row, most) for one, row in zip(answers, body.rows, strict=True)]
         return show(
             Predictions(model=version.model, version=version.number, alias=alias, predictions=answers, errors=problems)  # type: ignore[arg-type]
         )
+
+    async def what_if(self, request: Request) -> Response:
+        version, alias = self._served(request)
+        body = WhatIfRequest.model_validate(await request.json())
+        found = [scored(row, at) for at, row in enumerate([body.row, *({**body.row, **v} for v in body.variations)], 1)]
+        problems = [item for item in found if isinstance(item, dict)]
+        if problems:
+            raise Refusal(422, "rows_invalid", f"{len(problems)} rows cannot be read.", problems)
+        base, *others = [item for item in found if isinstance(item, Prediction)]
+        told = [
+            Variation(changed=list(changes), prediction=one, difference=one.probability - base.probability)  # type: ignore[operator]
+            for changes, one in zip(body.variations, others, strict=True)
+        ]
+        answer = WhatIf(model=version.model, version=version.number, alias=alias, base=base, variations=told)
+        return show(answer)
 
     async def list_tasks(self, request: Request) -> Response:
         wanted = request.query_params
@@ -534,7 +562,13 @@ def trained(model: str, number: int, wanted: TrainingRequest) -> ModelVersionDet
         left_out=[LeftOut(column="id", reason="It names each row.")],
         runtime="onnx",
         parity={},
-        evaluation={"importance": [{"feature": "grade", "mean": 0.01}, {"feature": "amount", "mean": 0.08}]},
+        evaluation={
+            "importance": [{"feature": "grade", "mean": 0.01}, {"feature": "amount", "mean": 0.08}],
+            "bands": [
+                {"low": 0.0, "high": 0.5, "count": 400, "observed": 0.12, "new_low": 0.08, "new_high": 0.17},
+                {"low": 0.5, "high": 1.0, "count": 400, "observed": 0.7, "new_low": 0.6, "new_high": 0.8},
+            ],
+        },
         bundle_hash="0" * 64,
         card="# Card",
     )
@@ -551,6 +585,22 @@ def scored(row: dict[str, Any], number: int) -> Prediction | dict[str, Any]:
         return {"code": "field_unreadable", "message": "must be a number", "row": number, "field": "amount"}
     probability = min(1.0, amount / 1000)
     return Prediction(value="lost" if probability >= 0.5 else "paid", probability=probability)
+
+
+def explained(prediction: Prediction, row: dict[str, Any], most: int) -> Prediction:
+    """The prediction with made-up reasons: two, of which ``most`` are told."""
+    reasons = [
+        Reason(
+            feature=name, code=name.upper(), contribution=amount, direction="raises" if amount > 0 else "lowers",
+            sentence=f"{name} is {row.get(name)}, which moves the probability of lost.", value=row.get(name),
+        )
+        for name, amount in (("amount", 0.75), ("grade", -0.25))
+    ]  # fmt: skip
+    found = Explanation(
+        method="contributions", of="lost", unit="log_odds", reasons=reasons[:most], reason_codes=["AMOUNT"],
+        base=-1.0, score=-0.5, rest=sum(reason.contribution for reason in reasons[most:]),
+    )  # fmt: skip
+    return prediction.model_copy(update={"explanation": found})
 
 
 def figures(header: list[str], cells: list[list[str]]) -> TableProfile:

@@ -87,3 +87,27 @@ def test_chunks_are_limited_by_size_too() -> None:
     assert [chunk.offset for chunk in made] == [0, 3, 6, 9]
     assert list(chunks([])) == [Chunk(0, [])]
     assert next(chunks([{}])).body("skip") == b'{"on_error":"skip","rows":[{}]}'
+
+
+def test_reasons_come_with_every_row_in_calls_of_few_rows(client: Client, standin: Standin, model: str) -> None:
+    answer = client.predict(model, [{"amount": n, "grade": "A"} for n in range(250)], explain=1, chunk_rows=90)
+    assert [len(p.explanation.reasons) for p in answer.predictions if p and p.explanation] == [1] * 250
+    (first,) = client.predict(model, {"amount": 1}, explain=True).predictions
+    assert first is not None and first.explanation is not None
+    found = first.explanation
+    assert found.base is not None and found.rest is not None
+    assert found.base + sum(reason.contribution for reason in found.reasons) + found.rest == found.score
+    assert next(iter(chunks([{"a": 1}]))).body("skip", True) == b'{"on_error":"skip","explain":true,"rows":[{"a":1}]}'
+    assert next(iter(chunks([{"a": 1}]))).body("fail") == b'{"on_error":"fail","rows":[{"a":1}]}'
+
+
+def test_what_if_answers_in_order(client: Client, model: str) -> None:
+    answer = client.what_if(model, {"amount": 100, "grade": "A"}, [{"amount": 300}, {"grade": "B", "amount": 50}])
+    assert answer.base.probability == 0.1
+    assert [(one.changed, one.difference) for one in answer.variations] == [
+        (["amount"], pytest.approx(0.2)),
+        (["grade", "amount"], pytest.approx(-0.05)),
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        client.what_if(model, {"amount": 100}, [{"amount": 300}, {"amount": "many"}])
+    assert [problem.row for problem in caught.value.problems] == [3]

@@ -39,6 +39,18 @@ def test_numbers(tmp_path: Path, cells: list[str], unit: str | None, mark: str) 
     assert "% of the cells look like" in feature.reason
 
 
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (["unknown"] * 2 + [f"{n}.5" for n in range(198)], "0.5"),
+        (["99/99/9999"] * 2 + [f"{n % 28 + 1:02}/12/{n + 1800}" for n in range(198)], "01/12/1800"),
+    ],
+)
+def test_the_reason_shows_a_cell_that_reads_as_the_kind(tmp_path: Path, cells: list[str], shown: str) -> None:
+    reason = guess(tmp_path, cells).reason
+    assert f"99 % of the cells look like {shown}" in reason
+
+
 def test_a_comma_that_could_be_either_follows_the_delimiter(tmp_path: Path) -> None:
     assert guess(tmp_path, ["1,234", "2,500"], delimiter=",").decimal_mark == "."
     assert guess(tmp_path, ["1,234", "2,500"], delimiter=";").decimal_mark == ","

@@ -176,8 +176,36 @@ def test_messages_say_what_would_be_right_and_never_what_was_sent() -> None:
     assert messages["ApprovalDate"] == "This cannot be read: give a date such as 1997-02-28 or 28-Feb-97."
     assert messages["Preis"] == "This cannot be read: give a number such as 12.5 (as text: 12,5)."
     assert messages["Urban"] == "This cannot be read: give true or false (as text: Y or N)."
-    assert messages["Term"] == "This may not be missing: give a number such as 12.5."
+    assert messages["Term"].startswith("This may not be missing: give a number such as 12.5, or train again with ")
+    assert messages["Zip"] == "This is of the wrong type: give one of 89511, 12547."
     assert "4711" not in json.dumps([refused.value.message, list(messages.values())])
+
+
+@pytest.mark.parametrize(
+    ("feature", "wanted"),
+    [
+        (Feature(name="x", kind=Kind.NUMBER, example=2002.0), "a number such as 2002"),
+        (Feature(name="x", kind=Kind.NUMBER, example=0.125), "a number such as 0.125"),
+        (Feature(name="x", kind=Kind.NUMBER, example=1.5, decimal_mark=","), "a number such as 1.5 (as text: 1,5)"),
+        (
+            Feature(name="x", kind=Kind.DATE, example="2006-09-05", date_formats=("%d-%b-%y",)),
+            "a date such as 2006-09-05 or 05-Sep-06",
+        ),
+        (Feature(name="x", kind=Kind.DATE, example="0987-09-05"), "a date such as 1997-02-28"),
+        (Feature(name="x", kind=Kind.CATEGORY, categories=("Y", "N")), "one of Y, N"),
+        (Feature(name="x", kind=Kind.CATEGORY, categories=("RENO", *map(str, range(50)))), "a text such as RENO"),
+        (
+            Feature(name="x", kind=Kind.CATEGORY, categories=("a\nb", "x" * 50)),
+            "a text, or a number where the table has numbers",
+        ),
+    ],
+)
+def test_a_missing_field_is_asked_for_with_the_columns_own_example(feature: Feature, wanted: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        reader(feature.model_copy(update={"may_be_missing": False})).read([{}])
+    assert refused.value.problems[0].message == (
+        f"This may not be missing: give {wanted}, or train again with it as optional (--optional)."
+    )
 
 
 def test_absent_is_missing_and_unknown_fields_are_named() -> None:

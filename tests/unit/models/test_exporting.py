@@ -27,9 +27,9 @@ INPUTS: dict[str, Column] = {
 class WrongAboutMissing(LinearModel):
     """Serves as the others do until a value is missing."""
 
-    def predict(self, x: Floats) -> Floats:
-        answer = super().predict(np.nan_to_num(x))
-        return np.where(np.isnan(x).any(axis=1, keepdims=True), answer[:, ::-1], answer)
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        score = super().score(np.nan_to_num(x))
+        return np.where(np.isnan(x).any(axis=1, keepdims=True), -score, score)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def gate(model: Any, inputs: dict[str, Column]) -> Any:
     return export([Member(encoder, model)], FEATURES, Problem.BINARY, inputs, seed=0)
 
 
-WEIGHTS = {"weights": np.array([[1.0], [2.0]]), "intercept": np.array([0.5])}
+WEIGHTS = {"weights": np.array([[1.0], [2.0]]), "intercept": np.array([0.5]), "means": np.zeros(2)}
 
 
 def test_onnx_that_agrees_passes() -> None:

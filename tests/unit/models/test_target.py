@@ -30,6 +30,17 @@ def test_two_values_are_two_classes_and_the_rarer_is_positive() -> None:
     assert target.warnings == ["1 rows without a value in 'y' were left out."]
 
 
+def flags(values: list[str], yes: str, **recipe: Any) -> Target:
+    written = WrittenTarget(Kind.FLAG, None, np.array(values, dtype=object), frozenset({yes}))
+    return read_target(written, Recipe(target="y", **recipe))
+
+
+def test_of_a_flag_yes_is_positive_however_frequent() -> None:
+    assert flags(["1"] * 8 + ["0"] * 4, "1").classes == ["0", "1"]
+    assert flags(["yes"] * 4 + ["no"] * 8, "yes").positive_class == "yes"
+    assert flags(["Y"] * 8 + ["N"] * 4, "Y", positive_class="N").positive_class == "N"
+
+
 def test_the_positive_class_may_be_given() -> None:
     assert labels(["good"] * 8 + ["bad"] * 4, positive_class="good").classes == ["bad", "good"]
     with pytest.raises(InvalidInput) as caught:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rowcast.datasets.rows import RowReader
 from rowcast.datasets.views import TableProfile
 from rowcast.errors import InvalidInput, RowcastError
 from rowcast.models.bundle.runtime import NativeRuntime, difference, golden_difference, open_runtime
@@ -105,6 +107,7 @@ def test_the_same_request_gives_the_same_models(workshop: Any, loans: Any) -> No
         ({"features": ["term", "nothing", "terms"]}, "column_unknown", ["nothing", "terms"]),
         ({"include": ["nothing"], "exclude": ["neither"]}, "column_unknown", ["nothing", "neither"]),
         ({"kinds": {"nothing": "date"}}, "column_unknown", ["nothing"]),
+        ({"optional": ["*", "nothing"]}, "column_unknown", ["nothing"]),
         ({"features": ["term", "outcome"]}, "features_invalid", ["outcome"]),
         ({"features": []}, "features_empty", []),
         ({"time_column": "state"}, "time_column_invalid", ["time_column"]),
@@ -125,6 +128,22 @@ def test_a_recipe_that_does_not_fit_is_refused(
     assert caught.value.code == code
     assert [problem.field for problem in caught.value.problems] == fields
     assert not workshop.folder("lightgbm").exists()
+
+
+@pytest.mark.parametrize("optional", [["term"], ["*"]])
+def test_an_optional_column_may_be_left_out_of_a_prediction(workshop: Any, loans: Any, optional: list[str]) -> None:
+    workshop.put(loans())
+    workshop.train("outcome", features=FEATURES, algorithms=["linear", "lightgbm"], folds=2)
+    assert [f.name for f in workshop.bundle("linear").schema.features if not f.may_be_missing] == ["term"]
+    workshop.train("outcome", features=FEATURES, algorithms=["linear", "lightgbm"], folds=2, optional=optional)
+    for algorithm in ("linear", "lightgbm"):
+        bundle = workshop.bundle(algorithm)
+        assert all(feature.may_be_missing for feature in bundle.schema.features)
+        assert bundle.manifest.recipe.optional == optional
+        assert bundle.golden.rows[-1]["term"] is None
+        assert golden_difference(bundle, open_runtime(bundle)) <= 1e-6
+        rows = RowReader(bundle.schema).read([{}, {"term": 12}])
+        assert np.isfinite(open_runtime(bundle).run(rows.inputs)).all()
 
 
 def test_rare_classes_train(workshop: Any, loans: Any) -> None:

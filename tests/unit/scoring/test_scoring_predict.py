@@ -114,7 +114,7 @@ def test_the_json_is_that_of_the_views(
     assert view.predictions[3] is None
     written = json.loads(view.model_dump_json(exclude_unset=True))
     assert written == json.loads(sent)
-    assert set(json.loads(sent)) == set(Predictions.model_fields)
+    assert {*json.loads(sent), "receipt"} == set(Predictions.model_fields)  # which is added once it has been written
 
 
 def test_the_class_is_decided_before_rounding() -> None:

@@ -197,3 +197,18 @@ def test_a_cancelled_training_leaves_no_bundle(house, people, ann):
     house.desk.cancel(ann, task.id)
 
     assert list(house.storage.list("bundles")) == []
+
+
+def test_work_on_a_dataset_that_is_deleted_meanwhile_says_so(house, ann, people):
+    tasks = [
+        house.desk.submit_training(ann, TrainingRequest(dataset="people", target="bought", algorithms=["baseline"])),
+        house.desk.submit_profile(ann, dataset="people", target="bought"),
+    ]
+    house.storage.delete("datasets")
+
+    for lane in ("train", "data"):
+        house.work(lane)
+    for task in tasks:
+        done = house.desk.get(ann, task.id)
+        assert (done.state, done.error["code"]) == (TaskState.FAILED, "dataset_deleted")
+        assert "datasets/" not in done.error["message"]

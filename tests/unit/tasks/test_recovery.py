@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rowcast.adapters.broker.local import LocalBroker
+from rowcast.models.tables import ModelRow, ModelVersionRow
 from rowcast.tables import now
 from rowcast.tasks import claims
 from rowcast.tasks.leftovers import remove_leftovers
@@ -140,7 +141,7 @@ def take_in(session, task_id):
     [
         ("queued", True, True),
         ("running", True, True),
-        ("succeeded", False, True),
+        ("succeeded", False, False),
         ("failed", False, False),
         ("cancelled", False, False),
     ],
@@ -164,3 +165,46 @@ def test_leftovers_that_belong_to_no_task(database, storage):
     remove_leftovers(database, storage)
 
     assert list(storage.list("")) == ["bundles/unknown/manifest.json"]
+
+
+def test_bundles_of_versions_stay_and_those_of_deleted_versions_go(database, storage, add_task, ann):
+    task_id = add_task()
+    alter(database, task_id, state="succeeded")
+    for bundle in ("1/linear", "2/linear", "2/lightgbm"):  # an attempt that died, a version, a deleted version
+        storage.put(f"bundles/{task_id}/{bundle}/manifest.json", b"{}")
+    add_version(database, ann, task_id, f"bundles/{task_id}/2/linear")
+
+    remove_leftovers(database, storage)
+
+    assert list(storage.list("bundles")) == [f"bundles/{task_id}/2/linear/manifest.json"]
+
+
+def test_tables_of_deleted_datasets_go_unless_an_import_needs_them(database, storage, add_task):
+    add_task(kind="import", content_hash="needed")
+    for content_hash in ("needed", "deleted"):
+        storage.put(f"datasets/{content_hash}/source", b"table")
+
+    remove_leftovers(database, storage)
+
+    assert list(storage.list("datasets")) == ["datasets/needed/source"]
+
+
+def add_version(database, owner, task_id, bundle_key):
+    told = {name: {} for name in ("metrics", "recipe", "manifest", "schema", "evaluation")}
+    told |= dict.fromkeys(("algorithm", "problem", "target", "dataset", "dataset_version_id", "card"), "x")
+    with database.transaction() as session:
+        model = ModelRow(name="loans", owner_id=owner.id)
+        session.add(model)
+        session.flush()
+        session.add(
+            ModelVersionRow(
+                model_id=model.id,
+                number=1,
+                training_task_id=task_id,
+                dataset_number=1,
+                bundle_key=bundle_key,
+                bundle_hash="x",
+                created_by=owner.id,
+                **told,
+            )
+        )

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, MetaData, text
 import rowcast.accounts.tables
 import rowcast.datasets.tables
 import rowcast.models.tables
+import rowcast.monitoring.tables
 import rowcast.tasks.tables  # noqa: F401  (imported so that every table is known to Base)
 from rowcast.adapters.database.failures import translated
 from rowcast.errors import Conflict, Internal

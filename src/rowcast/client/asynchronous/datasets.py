@@ -153,10 +153,17 @@ class AsyncDatasets:
         return await self.version(result.get("dataset", task.subject), result.get("version", "latest"))
 
 
-async def fetch(connection: AsyncConnection, path: str, target: Path, progress: OnProgress | None = None) -> Path:
+async def fetch(
+    connection: AsyncConnection,
+    path: str,
+    target: Path,
+    progress: OnProgress | None = None,
+    *,
+    params: dict[str, Any] | None = None,
+) -> Path:
     """Write the body of a GET to a file, whole or not at all."""
     received = 0
-    async with connection.stream(path, headers={"Accept": "*/*"}) as response:
+    async with connection.stream(path, params=params, headers={"Accept": "*/*"}) as response:
         total = int(response.headers.get("content-length", 0))
         with saved(target) as file:
             async for block in response.aiter_bytes():

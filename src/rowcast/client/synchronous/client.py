@@ -13,16 +13,28 @@ from rowcast.accounts.principal import Principal
 from rowcast.client.answers import parse, request_of
 from rowcast.client.credentials import resolve
 from rowcast.client.retries import Retries
-from rowcast.client.rows import CHUNK_ROWS, Row, chunks, joined, moved, pinned, records, shifted
+from rowcast.client.rows import (
+    CHUNK_ROWS,
+    EXPLAINED_ROWS,
+    Row,
+    chunks,
+    joined,
+    moved,
+    pinned,
+    question,
+    records,
+    shifted,
+)
 from rowcast.client.synchronous.connection import Connection, at
 from rowcast.client.synchronous.datasets import Datasets
 from rowcast.client.synchronous.models import Models
+from rowcast.client.synchronous.predictions import PredictionLog
 from rowcast.client.synchronous.tasks import Tasks
 from rowcast.client.uploads import OnProgress
 from rowcast.errors import RowcastError
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
 from rowcast.models.views import Algorithm, TrainingResult
-from rowcast.scoring.views import Predictions
+from rowcast.scoring.views import Predictions, WhatIf
 from rowcast.tasks.views import Task
 
 OnError = Literal["fail", "skip"]
@@ -50,6 +62,7 @@ class Client:
         self.tasks = Tasks(self._connection)
         self.datasets = Datasets(self._connection, self.tasks)
         self.models = Models(self._connection)
+        self.predictions = PredictionLog(self._connection)
 
     @property
     def url(self) -> str:
@@ -124,29 +137,42 @@ class Client:
         return TrainingResult.model_validate(task.result)
 
     def predict(
-        self, model: str, rows: Any, *, on_error: OnError = "fail", chunk_rows: int = CHUNK_ROWS
+        self,
+        model: str,
+        rows: Any,
+        *,
+        on_error: OnError = "fail",
+        explain: bool | int = False,
+        chunk_rows: int = CHUNK_ROWS,
     ) -> Predictions:
         """Predictions for one row (an object), any number of rows, or a polars or pandas table.
 
         Many rows go in several calls, all to the version that answered the first. Row numbers in problems count in the
-        whole. With ``on_error="skip"`` bad rows get None and their problems are in ``errors``.
+        whole. With ``on_error="skip"`` bad rows get None and their problems are in ``errors``. ``explain`` is how many
+        reasons to give with every prediction, True for all; it costs milliseconds a row.
 
         Raises:
             InvalidInput: a row is bad and ``on_error`` is "fail"; the problems name row and field.
         """
-        answers = self.predict_each(model, records(rows), on_error=on_error, chunk_rows=chunk_rows)
+        answers = self.predict_each(model, records(rows), on_error=on_error, explain=explain, chunk_rows=chunk_rows)
         return joined(list(answers))
 
     def predict_each(
-        self, model: str, rows: Iterable[Row], *, on_error: OnError = "fail", chunk_rows: int = CHUNK_ROWS
+        self,
+        model: str,
+        rows: Iterable[Row],
+        *,
+        on_error: OnError = "fail",
+        explain: bool | int = False,
+        chunk_rows: int = CHUNK_ROWS,
     ) -> Iterator[Predictions]:
         """As ``predict``, chunk by chunk as the answers come, reading the rows only as far as needed."""
-        for chunk in chunks(rows, chunk_rows):
+        for chunk in chunks(rows, min(chunk_rows, EXPLAINED_ROWS) if explain else chunk_rows):
             try:
                 response = self._connection.request(
                     "POST",
                     at("models", model, "predict"),
-                    content=chunk.body(on_error),
+                    content=chunk.body(on_error, explain),
                     headers={"Content-Type": "application/json"},
                     repeatable=True,
                 )
@@ -155,3 +181,18 @@ class Client:
             answer = parse(Predictions, response)
             model = pinned(model, answer)
             yield answer.model_copy(update={"errors": shifted(answer.errors, chunk.offset)})
+
+    def what_if(self, model: str, row: Row, variations: Iterable[Row]) -> WhatIf:
+        """How the answer to a row would differ if it differed in the fields of each variation: one call, in order.
+
+        Raises:
+            InvalidInput: a row is bad; in the problems row 1 is the row itself and row 2 the first variation.
+        """
+        response = self._connection.request(
+            "POST",
+            at("models", model, "what-if"),
+            content=question(row, variations),
+            headers={"Content-Type": "application/json"},
+            repeatable=True,
+        )
+        return parse(WhatIf, response)

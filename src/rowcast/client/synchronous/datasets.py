@@ -153,10 +153,17 @@ class Datasets:
         return self.version(result.get("dataset", task.subject), result.get("version", "latest"))
 
 
-def fetch(connection: Connection, path: str, target: Path, progress: OnProgress | None = None) -> Path:
+def fetch(
+    connection: Connection,
+    path: str,
+    target: Path,
+    progress: OnProgress | None = None,
+    *,
+    params: dict[str, Any] | None = None,
+) -> Path:
     """Write the body of a GET to a file, whole or not at all."""
     received = 0
-    with connection.stream(path, headers={"Accept": "*/*"}) as response:
+    with connection.stream(path, params=params, headers={"Accept": "*/*"}) as response:
         total = int(response.headers.get("content-length", 0))
         with saved(target) as file:
             for block in response.iter_bytes():

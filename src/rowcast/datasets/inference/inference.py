@@ -144,15 +144,24 @@ def _holds(text: pl.Series, sign: str) -> pl.Series:
 def _number_reason(cells: ColumnCells, share: float, unit: str | None, mark: str) -> str:
     what = "numbers" if unit is None else "percentages" if unit == "%" else "money"
     comma = " with decimal commas" if mark == "," else ""
-    return f"{what}: {_percent(share)} of the cells look like {_shown(cells.known['text'][0])}{comma}"
+    readable = _first_readable(cells, Feature(name=cells.name, kind=Kind.NUMBER, decimal_mark=mark))
+    return f"{what}: {_percent(share)} of the cells look like {readable}{comma}"
+
+
+def _first_readable(cells: ColumnCells, feature: Feature) -> str:
+    """The most frequent cell that reads as the kind: a stray one may well be more frequent."""
+    values = read_cells(cells.known["text"], feature, ())
+    return _shown(cells.known["text"].filter(values.is_not_null())[0])
 
 
 def _as_date(cells: ColumnCells, hints: Hints, enough: float) -> Feature | None:
     found = recognise(cells, enough, day_first=hints.decimal_comma)
     if found is None:
         return None
-    reason = f"dates: {_percent(found.share)} of the cells look like {_shown(cells.known['text'][0])}{found.note}"
-    return _feature(cells, Kind.DATE, reason, date_formats=found.forms, century_pivot=century_pivot())
+    feature = _feature(cells, Kind.DATE, "", date_formats=found.forms, century_pivot=century_pivot())
+    readable = _first_readable(cells, feature)
+    reason = f"dates: {_percent(found.share)} of the cells look like {readable}{found.note}"
+    return feature.model_copy(update={"reason": reason})
 
 
 def _as_flag(cells: ColumnCells, *, strict: bool = True) -> Feature | None:

@@ -37,7 +37,9 @@ def progress_bar(console: Console, title: str) -> Iterator[OnProgress]:
 
 
 def detail(progress: Progress) -> str:
-    """What is going on, in a few words."""
+    """What is going on, in a few words; nothing when it is over."""
+    if progress.fraction >= 1:
+        return ""
     parts = [progress.algorithm or "", _fold(progress), "" if progress.algorithm else clean(progress.message)]
     parts.append(remaining(progress.eta_seconds))
     return " · ".join(part for part in parts if part)
@@ -65,11 +67,11 @@ class _Lines:
         self._last = (-LINE_SECONDS, "", "")
 
     def __call__(self, progress: Progress) -> None:
-        now, stage = time.monotonic(), f"{progress.stage}/{progress.algorithm}"
+        now, stage = time.monotonic(), f"{progress.stage}/{progress.algorithm}" if progress.fraction < 1 else "over"
         said, known, line = self._last
         if known == stage and now - said < LINE_SECONDS:
             return
-        text = f"{self._title}: {progress.fraction * 100:.0f} %, {detail(progress)}"
+        text = f"{self._title}: {progress.fraction * 100:.0f} %, {detail(progress)}".rstrip(", ")
         if text != line:
             self._console.print(text, soft_wrap=True)
         self._last = (now, stage, text)

@@ -28,12 +28,27 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before 
 Body = TypeVar("Body", bound=Callable[..., None])
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        from rowcast import __version__
+
+        typer.echo(f"rowcast {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=show_version)
+]
+
+
 def shared(
     context: typer.Context,
     url: UrlOption = None,
     api_key: KeyOption = None,
     json: JsonOption = False,
     yes: YesOption = False,
+    version: VersionOption = False,
 ) -> None:
     """Keep the options that were written before the command's name."""
     context.obj = {"url": url, "api_key": api_key, "json": json, "yes": yes}

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from rowcast.entrypoints.cli.bars import progress_bar
 from rowcast.entrypoints.cli.datasets import examples, read_dictionary, told
+from rowcast.entrypoints.cli.explained import show_reasons
 from rowcast.entrypoints.cli.models import importance
-from rowcast.entrypoints.cli.session import clean
+from rowcast.entrypoints.cli.session import prose
 from rowcast.entrypoints.cli.tables import chart, leaderboard, percent, table
 from rowcast.entrypoints.cli.writing import sentence
 from rowcast.models.views import ModelVersionDetail, TrainingResult
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
 
 NAME = "sba_loans"
 TARGET = "MIS_Status"
+ALGORITHMS = ("baseline", "linear", "lightgbm")
 SHOWN_FEATURES = 8
 SHOWN_IMPORTANCE = 6
+SHOWN_REASONS = 5
 
 
-def run_demo(client: Client, console: Console, first: Sequence[str] = ()) -> None:
+def run_demo(client: Client, console: Console, first: Sequence[str] = (), key_file: str = "") -> None:
     """Upload the built-in example, train on it, and predict one of its rows; about half a minute of work.
 
-    ``first`` are the commands without which those it proposes at the end would not find the server.
+    ``first`` are the commands without which those it proposes at the end would not find the server, or not be found;
+    ``key_file`` is where the key for the browser is.
     """
     with example() as (table_file, dictionary_file):
         upload(client, console, table_file, dictionary_file)
@@ -40,7 +44,7 @@ def run_demo(client: Client, console: Console, first: Sequence[str] = ()) -> Non
         version = client.models.version(NAME, result.best_version)
         show_importance(console, version)
         predict(client, console, version, first_row(table_file))
-    farewell(client, console, first)
+    farewell(client, console, first, key_file)
 
 
 @contextmanager
@@ -81,14 +85,22 @@ def columns(detail: DatasetVersionDetail) -> Any:
 def train(client: Client, console: Console) -> TrainingResult:
     """Train, then show what was left out and how the candidates compare."""
     heading(console, f"2. Models that predict {TARGET}", "P I F is paid in full, CHGOFF is charged off")
-    task = client.train(dataset=NAME, target=TARGET, model=NAME, preset="fast", promote=True)
+    task = client.train(
+        dataset=NAME, target=TARGET, model=NAME, algorithms=list(ALGORITHMS), preset="fast", promote=True
+    )
     with progress_bar(console, "training") as progress:
         result = client.result(client.wait(task, progress))
     for item in result.left_out:
-        console.print(clean(f"left out: {told(item.column, item.reason)}"), style="yellow", soft_wrap=True)
+        prose(console, f"left out: {told(item.column, shortened(item.reason))}", "yellow")
     console.print(f"\nCompared by {result.primary_metric} on rows held out, with 95 % intervals:")
-    console.print(leaderboard(result))
+    console.print(leaderboard(result, console.width))
     return result
+
+
+def shortened(reason: str) -> str:
+    """The reason without what its heading says already."""
+    reason = reason.removesuffix(" Training leaves it out.")
+    return reason.replace("; training leaves it out.", ".")
 
 
 def show_importance(console: Console, version: ModelVersionDetail) -> None:
@@ -99,19 +111,19 @@ def show_importance(console: Console, version: ModelVersionDetail) -> None:
 
 
 def predict(client: Client, console: Console, version: ModelVersionDetail, row: dict[str, str]) -> None:
-    """Predict one row with a value missing, and say it in words."""
+    """Predict one row with a value missing, and say in words what and why."""
     sent: dict[str, Any] = {name: value for name, value in row.items() if name in version.feature_schema.names}
     unknown = may_be_unknown(version)
     if unknown:
         sent[unknown] = None
     remark = f", as if its {unknown} were not known" if unknown else ""
     heading(console, "3. A prediction", f"for the first loan of the table{remark}")
-    answer = client.predict(NAME, sent)
+    answer = client.predict(NAME, sent, explain=SHOWN_REASONS)
     prediction = answer.predictions[0]
     if prediction is not None:
-        console.print(clean(sentence(prediction, version)), style="bold", soft_wrap=True)
-    console.print(clean(given(sent, [name for name, _ in importance(version.evaluation)[:3]])), soft_wrap=True)
-    console.print(clean(f"What happened to this loan: {row[TARGET]}."), soft_wrap=True)
+        prose(console, sentence(prediction, version), "bold")
+        show_reasons(console, prediction, version)
+    prose(console, f"What happened to this loan: {row[TARGET]}.")
 
 
 def may_be_unknown(version: ModelVersionDetail) -> str | None:
@@ -121,16 +133,13 @@ def may_be_unknown(version: ModelVersionDetail) -> str | None:
     return next((name for name in ranked if name in free), None)
 
 
-def given(row: dict[str, Any], names: list[str]) -> str:
-    """What this row holds where the model looks most."""
-    parts = [f"{name} {'not known' if row.get(name) is None else str(row[name]).strip()}" for name in names]
-    return f"What matters most overall, and here: {', '.join(parts)}." if parts else ""
-
-
-def farewell(client: Client, console: Console, first: Sequence[str]) -> None:
+def farewell(client: Client, console: Console, first: Sequence[str], key_file: str) -> None:
     """Where to look and what to try next."""
     heading(console, "4. Your turn")
-    console.print(f"API documentation: {client.url}/api/docs")
+    console.print(f"API documentation, to try in a browser: {client.url}/api/docs", soft_wrap=True)
+    if key_file:
+        console.print(f"  Press Authorize and paste the key (rc_...) that is in {key_file}", soft_wrap=True)
+    console.print("Your own table, in another terminal:")
     for line in (
         *first,
         "rowcast datasets add YOUR.csv",
@@ -138,7 +147,7 @@ def farewell(client: Client, console: Console, first: Sequence[str]) -> None:
         "rowcast predict YOUR FILE.csv --output predictions.csv",
         f"rowcast models show {NAME}",
     ):
-        console.print(f"  {line}")
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def heading(console: Console, title: str, remark: str = "") -> None:

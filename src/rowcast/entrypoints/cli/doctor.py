@@ -141,7 +141,8 @@ def server(session: Session) -> Iterator[Finding]:
     try:
         url = resolve(session.url, session.api_key).url
     except RowcastError as error:
-        yield Finding("settings", "problem", error.message, "Correct ROWCAST_URL or the file it names.")
+        advice = "" if error.code == "credentials_unreadable" else "Correct ROWCAST_URL or --url."
+        yield Finding("settings", "problem", error.message, advice)
         return
     try:
         health = session.client.health()

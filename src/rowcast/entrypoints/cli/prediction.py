@@ -41,6 +41,8 @@ def predict(
         typer.Option("--output", "-o", metavar="FILE|-", help="Write .csv, .json or .jsonl; - is CSV on stdout."),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Answer the good rows instead of refusing all.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why: the strongest reasons for each answer.")] = False,
+    reasons: Annotated[int, typer.Option(min=1, max=1000, help="How many reasons, with --explain.")] = 5,
 ) -> None:
     """Predict for the rows of a file, or for one row written as JSON."""
     from rowcast.entrypoints.cli.reading import reading
@@ -52,7 +54,7 @@ def predict(
     known = session.client.models.schema(model).names
     about = _about(session, model)
     with reading(source) as rows, _in_words_of_the_command():
-        run = Run(session, model, known, about, rows, skip_bad)
+        run = Run(session, model, known, about, rows, skip_bad, reasons if explain else 0)
         run.to(output) if output else run.shown()
 
 
@@ -80,6 +82,7 @@ class Run:
     about: ModelVersionDetail | None
     rows: Rows
     skip_bad: bool
+    reasons: int = 0
     pending: deque[Row] = field(default_factory=deque)
     dropped: dict[str, None] = field(default_factory=dict)
     answer: Predictions | None = None
@@ -89,7 +92,8 @@ class Run:
         """Each row as it came with its prediction, or with why it has none; reads only as far as needed."""
         on_error = "skip" if self.skip_bad else "fail"
         first = 1
-        for answer in self.session.client.predict_each(self.model, self._sent(), on_error=on_error):  # type: ignore[arg-type]
+        sent = self._sent()
+        for answer in self.session.client.predict_each(self.model, sent, on_error=on_error, explain=self.reasons):  # type: ignore[arg-type]
             reasons = _by_row(answer.errors)
             for number, prediction in enumerate(answer.predictions, first):
                 yield self.pending.popleft(), prediction, reasons.get(number, "")
@@ -170,9 +174,12 @@ class Run:
         return self.answer.model_copy(update={"predictions": predictions, "errors": self.problems})
 
     def _sentence(self, prediction: Prediction) -> None:
+        from rowcast.entrypoints.cli.explained import show_reasons
         from rowcast.entrypoints.cli.writing import sentence
 
         self.session.say(sentence(prediction, self.about))
+        if self.reasons:
+            show_reasons(self.session.out, prediction, self.about)
         if self.answer:
             alias = f" ({self.answer.alias})" if self.answer.alias else ""
             self.session.note(f"{self.answer.model} version {self.answer.version}{alias}")
@@ -205,7 +212,12 @@ class Run:
                 return
             classes = self.about.classes if self.about else []
             delimiter = "\t" if suffix == ".tsv" else self.rows.delimiter
-            yield CsvSink(file, delimiter, classes, self.skip_bad, self.rows.columns)
+            yield CsvSink(file, delimiter, classes, self.skip_bad, self.rows.columns, self._added())
+
+    def _added(self) -> list[str]:
+        """Columns beside the prediction and its probabilities."""
+        numbers = self.about is not None and self.about.problem == "regression"
+        return [*(["low", "high"] if numbers else []), *(["reasons"] if self.reasons else [])]
 
 
 def listed(names: list[str]) -> str:

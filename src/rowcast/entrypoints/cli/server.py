@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,7 +95,9 @@ class Banner:
         if new and api_key:
             self.session.say(f"API key of the administrator, shown this once: {api_key}")
         if self.folder is None:
-            self.session.say(f"Other commands find it and its key in {folder / credentials.FILE} when run here.")
+            self.session.say(
+                f"Its API key is in {folder / credentials.FILE}, where commands run in this folder find it."
+            )
         else:
             self.session.say(f"Other commands find it and its key after: export ROWCAST_DATA_DIR={folder.absolute()}")
         self.session.say("Stop it with Ctrl-C.")
@@ -112,14 +116,28 @@ class Showing:
 
         screen = console(sys.stdout)
         with Client(url, api_key) as client:
-            run_demo(client, screen, self._first())
+            run_demo(client, screen, self._first(), self._key_file())
         if not self.leaving:
-            screen.print("\nThe server goes on. Stop it with Ctrl-C.")
+            screen.print("\nThe server goes on until Ctrl-C.")
 
     def _first(self) -> list[str]:
         """What has to be done before the commands that are proposed: nothing, in the usual folder."""
-        where = [f"export ROWCAST_DATA_DIR={self.folder.absolute()}"] if self.folder else []
-        return [*where, *(["rowcast up &"] if self.leaving else [])]
+        where = [f"export ROWCAST_DATA_DIR={shlex.quote(str(self.folder.absolute()))}"] if self.folder else []
+        return [*activation(), *where, *(["rowcast up &"] if self.leaving else [])]
+
+    def _key_file(self) -> str:
+        from rowcast.client import credentials
+
+        return str((self.folder or credentials.data_folder(os.environ)) / credentials.FILE)
+
+
+def activation() -> list[str]:
+    """What puts this very program on the PATH, when it is not there."""
+    script = Path(sys.executable).parent / "activate"
+    if shutil.which("rowcast") or not script.exists():
+        return []
+    here = Path.cwd()
+    return [f"source {shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))}"]
 
 
 def _given(**values: Any) -> Options:

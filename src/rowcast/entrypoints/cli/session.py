@@ -63,6 +63,10 @@ class Session:
         target = self.notes if self.json else self.out
         target.print(clean(text), style=style, soft_wrap=True)
 
+    def tell(self, text: str, style: str | None = None) -> None:
+        """The same for prose, which a screen breaks between words; a line to copy must not be broken."""
+        prose(self.notes if self.json else self.out, text, style)
+
     def note(self, text: str) -> None:
         """A remark that is not part of the answer."""
         self.notes.print(clean(text), soft_wrap=True, style="dim")
@@ -86,6 +90,11 @@ def console(stream: Any) -> Console:
 
     screen = stream.isatty()
     return Console(file=stream, markup=False, highlight=False, emoji=False, width=None if screen else PIPE_WIDTH)
+
+
+def prose(target: Console, text: str, style: str | None = None) -> None:
+    """Print sentences: broken between words on a screen, one line elsewhere."""
+    target.print(clean(text), style=style, soft_wrap=not target.is_terminal)
 
 
 def jsonable(data: Any) -> Any:

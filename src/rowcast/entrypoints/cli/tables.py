@@ -13,6 +13,8 @@ from rowcast.models.views import LeftOut, Metric, TrainingResult
 
 BLOCK = "█"
 PARTS = " ▏▎▍▌▋▊▉"
+WIDE = 128
+"""Columns that four metrics with their intervals need."""
 
 
 def table(
@@ -28,14 +30,16 @@ def table(
     return made
 
 
-def leaderboard(result: TrainingResult) -> Table:
-    """The candidates, best first, each metric with its 95 % interval, the primary one first."""
-    names = metric_names([candidate.metrics for candidate in result.candidates], result.primary_metric)
+def leaderboard(result: TrainingResult, width: int) -> Table:
+    """The candidates, best first, each metric with its 95 % interval, the primary one first; where the screen is too
+    narrow for all of that, fewer metrics, and the interval of the primary one alone."""
+    wide = width >= WIDE
+    names = metric_names([item.metrics for item in result.candidates], result.primary_metric, most=4 if wide else 3)
     rows = [
         (
             candidate.version,
             candidate.algorithm,
-            *(metric(find(candidate.metrics, name)) for name in names),
+            *(metric(find(candidate.metrics, name), interval=wide or name == names[0]) for name in names),
             f"{candidate.seconds:.1f} s",
         )
         for candidate in result.candidates
@@ -54,12 +58,13 @@ def find(metrics: Sequence[Metric], name: str) -> Metric | None:
     return next((metric for metric in metrics if metric.name == name), None)
 
 
-def metric(value: Metric | None) -> str:
+def metric(value: Metric | None, *, interval: bool = True) -> str:
     """``0.812 (0.79-0.83)``"""
     if value is None:
         return ""
-    interval = "" if value.low is None or value.high is None else f" ({figure(value.low)}-{figure(value.high)})"
-    return f"{figure(value.value)}{interval}"
+    if not interval or value.low is None or value.high is None:
+        return figure(value.value)
+    return f"{figure(value.value)} ({figure(value.low)}-{figure(value.high)})"
 
 
 def figure(value: float | None) -> str:

@@ -33,22 +33,32 @@ def train(
     algorithm: Annotated[
         Columns, typer.Option(help="Algorithm to compare, instead of the preset's. Repeatable.")
     ] = None,
-    preset: Annotated[Presets | None, typer.Option(help="How much work to spend.")] = None,
+    preset: Annotated[
+        Presets | None, typer.Option(help="How much work to spend: fast, balanced (the default) or best.")
+    ] = None,
     param: Annotated[
         Columns, typer.Option(metavar="[ALGORITHM.]NAME=VALUE", help="Hyperparameter: see rowcast models algorithms.")
     ] = None,
     include: Annotated[Columns, typer.Option(help="Column to learn from in spite of a warning. Repeatable.")] = None,
     exclude: Annotated[Columns, typer.Option(help="Column to leave out. Repeatable.")] = None,
+    optional: Annotated[
+        Columns,
+        typer.Option(metavar="COL", help="Column that a prediction may leave out; '*' for all. Repeatable."),
+    ] = None,
     kind: Annotated[Columns, typer.Option(metavar="COLUMN=KIND", help="Kind of a column guessed wrong.")] = None,
     folds: Annotated[int | None, typer.Option(min=2, max=50, help="Cross-validation folds.")] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Date column: test only on rows later than those learned.")
     ] = None,
-    imbalance: Annotated[Literal["none", "balanced"] | None, typer.Option(help="Weigh classes equally or not.")] = None,
+    imbalance: Annotated[
+        Literal["none", "balanced"] | None, typer.Option(help="balanced weighs classes equally; none is the default.")
+    ] = None,
     positive_class: Annotated[
         str | None, typer.Option(help="Of two classes, the one whose probability is meant.")
     ] = None,
-    problem: Annotated[Problems | None, typer.Option(help="Kind of target, instead of a guess.")] = None,
+    problem: Annotated[
+        Problems | None, typer.Option(help="binary, multiclass or regression, instead of a guess.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Makes folds and models repeatable.")] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Let the best new version serve when done.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
@@ -58,8 +68,9 @@ def train(
     fields: dict[str, Any] = {
         "dataset": name, "dataset_version": number, "target": target, "model": model, "algorithms": algorithm,
         "preset": preset, "hyperparameters": hyperparameters(param or (), algorithm), "include": include,
-        "exclude": exclude, "kinds": kinds(kind or ()), "folds": folds, "time_column": time_column,
-        "imbalance": imbalance, "positive_class": positive_class, "problem": problem, "seed": seed, "promote": promote,
+        "exclude": exclude, "optional": optional, "kinds": kinds(kind or ()), "folds": folds,
+        "time_column": time_column, "imbalance": imbalance, "positive_class": positive_class, "problem": problem,
+        "seed": seed, "promote": promote,
     }  # fmt: skip
     task = session.client.train(**{field: value for field, value in fields.items() if value})
     started(session, task) if no_wait else follow(session, task)
@@ -121,11 +132,11 @@ def show(session: Session, result: TrainingResult) -> None:
     from rowcast.entrypoints.cli.tables import leaderboard, left_out
 
     session.say(f"{result.model}: {result.problem} on {result.row_count:,} rows, compared by {result.primary_metric}")
-    session.out.print(leaderboard(result))
+    session.out.print(leaderboard(result, session.out.width))
     if result.left_out:
         session.out.print(left_out(result.left_out))
     for warning in result.warnings:
-        session.say(f"! {warning}")
+        session.tell(f"! {warning}")
     session.note(f"Next: {next_step(result)}")
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 
 from rowcast.entrypoints.cli.reading import Row
 from rowcast.models.views import ModelVersionDetail
-from rowcast.scoring.views import Prediction
+from rowcast.scoring.views import Interval, Prediction
 
 
 class Sink(Protocol):
@@ -24,7 +24,7 @@ class Sink(Protocol):
 
 
 def columns_of(prediction: Prediction | None, error: str = "") -> Row:
-    """What stands beside a row: the prediction, and its probability where there is one."""
+    """What stands beside a row: the prediction, its probability or interval, and its reasons, where there are any."""
     if prediction is None:
         return {"prediction": None, "error": error}
     found: Row = {"prediction": prediction.value}
@@ -32,6 +32,10 @@ def columns_of(prediction: Prediction | None, error: str = "") -> Row:
         found["probability"] = prediction.probability
     elif prediction.probabilities:
         found |= {f"probability_{name}": value for name, value in prediction.probabilities.items()}
+    if prediction.interval is not None:
+        found |= {"low": prediction.interval.low, "high": prediction.interval.high}
+    if prediction.explanation is not None:
+        found["reasons"] = " ".join(reason.sentence for reason in prediction.explanation.reasons)
     return found
 
 
@@ -44,6 +48,7 @@ class CsvSink:
     classes: list[str]
     skips: bool
     columns: list[str] | None = None
+    added: list[str] = field(default_factory=list)
     _writer: csv.DictWriter[str] | None = field(default=None, init=False)
 
     def add(self, row: Row, prediction: Prediction | None, error: str) -> None:
@@ -55,7 +60,8 @@ class CsvSink:
 
     def _started(self, row: Row, answer: Row) -> csv.DictWriter[str]:
         if self._writer is None:
-            names = ["prediction", *probability_columns(self.classes), *(["error"] if self.skips else [])]
+            errors = ["error"] if self.skips else []
+            names = ["prediction", *probability_columns(self.classes), *self.added, *errors]
             header = list(dict.fromkeys([*(self.columns or row), *(_apart(name, row) for name in names), *answer]))
             self._writer = csv.DictWriter(
                 self.file, header, delimiter=self.delimiter, extrasaction="ignore", lineterminator="\n"
@@ -117,7 +123,14 @@ def sentence(prediction: Prediction, about: ModelVersionDetail | None) -> str:
     if prediction.probabilities:
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
         return f"{what}: {prediction.value} ({', '.join(f'{name} {100 * p:.1f} %' for name, p in ranked[:5])})."
-    return f"{what}: {_number(prediction.value)}."
+    return f"{what}: {_number(prediction.value)}.{_between(prediction.interval)}"
+
+
+def _between(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    share = f"{100 * interval.level:.0f} %"
+    return f" In {share} of such cases the true one lies between {_number(interval.low)} and {_number(interval.high)}."
 
 
 def _odds(probability: float) -> str:

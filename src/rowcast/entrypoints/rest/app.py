@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from rowcast import __version__
 from rowcast.entrypoints.rest import (
@@ -13,21 +10,17 @@ from rowcast.entrypoints.rest import (
     documentation,
     health,
     models,
+    openapi,
     predictions,
     problems,
+    receipts,
     tasks,
     trainings,
+    what_if,
 )
 from rowcast.entrypoints.rest.limits import BodyLimit
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.services import Services
-
-DESCRIPTION = """Train, version, explain and serve models of your own tables.
-
-Press **Authorize** and paste an API key (`rc_...`, printed at the first start). Then: add a table with
-`POST /datasets`, train on it with `POST /trainings`, follow the task, and predict with
-`POST /models/{reference}/predict`.
-Every error has the form of RFC 9457 with a stable `code`."""
 
 ROUTERS = (
     health.public,
@@ -36,6 +29,8 @@ ROUTERS = (
     trainings.router,
     models.router,
     predictions.router,
+    what_if.router,
+    receipts.router,
     tasks.router,
 )
 """Every operation there is, under ``API``."""
@@ -48,10 +43,11 @@ def create_app(services: Services | None = None) -> FastAPI:
     app = FastAPI(
         title="Rowcast",
         version=__version__,
-        description=DESCRIPTION,
+        description=openapi.DESCRIPTION,
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
@@ -67,21 +63,8 @@ def create_app(services: Services | None = None) -> FastAPI:
     return app
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI with the one form that errors really have, in place of the framework's."""
-    if app.openapi_schema:
-        return app.openapi_schema
-    document = get_openapi(
-        title=app.title,
-        version=app.version,
-        description=app.description,
-        routes=app.routes,
-        license_info=app.license_info,
-    )
-    schemas = document["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    problems.describe(document)
-    predictions.describe(document)
-    app.openapi_schema = document
-    return document
+def _document(app: FastAPI) -> openapi.Document:
+    """The OpenAPI document, made once."""
+    if not app.openapi_schema:
+        app.openapi_schema = openapi.build(app)
+    return app.openapi_schema

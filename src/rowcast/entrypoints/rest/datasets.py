@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,7 @@ from rowcast.datasets.objects import preview_key, source_key
 from rowcast.datasets.schema import Kind
 from rowcast.datasets.views import Dataset, DatasetVersion, DatasetVersionDetail, Preview, TableProfile
 from rowcast.entrypoints.rest import outcome
+from rowcast.entrypoints.rest.bodies import JsonRoute
 from rowcast.entrypoints.rest.outcome import Wait
 from rowcast.entrypoints.rest.paging import After, Limit, Page
 from rowcast.entrypoints.rest.problems import Responses, documented
@@ -29,7 +30,11 @@ from rowcast.tables import new_id
 from rowcast.tasks import imports
 from rowcast.tasks.views import Task, TaskState
 
-router = APIRouter(prefix="/datasets", tags=["datasets"])
+router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=JsonRoute)
+
+Kinds = Annotated[
+    dict[str, Kind], Body(description="Kinds by column; the others stay as they are.", examples=[{"Zip": "category"}])
+]
 
 CHUNK_BYTES = 1024 * 1024
 FILE_BODY: dict[str, Any] = {
@@ -41,7 +46,9 @@ FILE_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "properties": {
+                        "file": {"type": "string", "format": "binary", "description": "A CSV or Parquet file."}
+                    },
                 }
             },
             "text/csv": {"schema": {"type": "string"}, "example": "age,income,paid\n31,42000,yes\n58,18000,no\n"},
@@ -82,9 +89,16 @@ async def add_table(
     principal: Analyst,
     name: Annotated[str | None, Query(description="Name of the dataset; that of the file by default.")] = None,
     filename: Annotated[
-        str | None, Query(max_length=255, description="Name of the file, when it is not in a form.")
+        str | None,
+        Query(
+            max_length=255,
+            description="Name of the file, when the body is the table itself instead of a form.",
+            examples=["people.csv"],
+        ),
     ] = None,
-    description: Annotated[str | None, Query(max_length=10_000)] = None,
+    description: Annotated[
+        str | None, Query(max_length=10_000, description="What the table is, in words. Kept when it is left out.")
+    ] = None,
     kinds: Annotated[str, Query(description='Kinds of columns as JSON: `{"zip": "category"}`.')] = "{}",
     wait: Wait = 30,
 ) -> Any:
@@ -96,7 +110,7 @@ async def add_table(
     overrides = _kinds(kinds)
     limits = services.settings
     async with receive(request, services.incoming, limits.max_upload_bytes) as upload:
-        file = upload.filename or filename or ""
+        file = _plain(upload.filename or filename or "")
         task_id = await to_thread.run_sync(
             _start_import, services, principal, upload, name or _name_from(file), file, description, overrides
         )
@@ -118,9 +132,15 @@ def _kinds(text: str) -> dict[str, Kind]:
         ) from error
 
 
+def _plain(filename: str) -> str:
+    """The name of the file alone, to be shown and kept: no folders, no line ends or other signs that act."""
+    name = PurePath(filename.replace("\\", "/")).name
+    return "".join(sign for sign in name if sign.isprintable())[:255]
+
+
 def _name_from(filename: str) -> str:
     """A dataset's name from a file's: its stem with everything that may not stand in a name turned into '_'."""
-    stem = PurePath(filename.replace("\\", "/")).name.split(".")[0]
+    stem = filename.split(".")[0]
     cleaned = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_.-") else "_" for sign in stem).strip(
         "_.-"
     )
@@ -194,7 +214,7 @@ def delete_dataset(services: Wired, principal: Analyst, name: Name) -> None:
 
 
 @router.get("/{name}/versions", responses=documented(401, 404, 422))
-def list_versions(
+def list_dataset_versions(
     services: Wired, principal: Anyone, name: Name, limit: Limit = 50, after: After = None
 ) -> Page[DatasetVersion]:
     """Versions of a dataset, newest first."""
@@ -204,7 +224,7 @@ def list_versions(
 
 
 @router.get("/{name}/versions/{version}", responses=documented(401, 404, 422))
-def get_version(services: Wired, principal: Anyone, name: Name, version: TableVersion) -> DatasetVersionDetail:
+def get_dataset_version(services: Wired, principal: Anyone, name: Name, version: TableVersion) -> DatasetVersionDetail:
     """A version with its schema, its profile and what to know before training on it."""
     return _version(services, principal, name, version_number(version))
 
@@ -214,8 +234,8 @@ def get_version(services: Wired, principal: Anyone, name: Name, version: TableVe
     response_model=DatasetVersionDetail,
     responses=TASK | documented(401, 403, 404, 422, 503),
 )
-async def set_kinds(
-    services: Wired, principal: Analyst, name: Name, version: TableVersion, kinds: dict[str, Kind], wait: Wait = 30
+async def correct_kinds(
+    services: Wired, principal: Analyst, name: Name, version: TableVersion, kinds: Kinds, wait: Wait = 30
 ) -> Any:
     """Correct the kinds of columns that were guessed wrong; the table is read again that way."""
 
@@ -232,12 +252,15 @@ async def set_kinds(
 @router.get(
     "/{name}/versions/{version}/profile", response_model=TableProfile, responses=TASK | documented(401, 404, 422, 503)
 )
-async def get_profile(
+async def get_table_profile(
     services: Wired,
     principal: Anyone,
     name: Name,
     version: TableVersion,
-    target: Annotated[str | None, Query(description="The column to be predicted, to see what goes with it.")] = None,
+    target: Annotated[
+        str | None,
+        Query(description="The column to be predicted, to see what goes with it.", examples=["MIS_Status"]),
+    ] = None,
     wait: Wait = 30,
 ) -> Any:
     """The table in figures; with a target also how well each column alone predicts it, and likely leaks."""
@@ -252,7 +275,7 @@ async def get_profile(
 
 
 @router.get("/{name}/versions/{version}/rows", responses=documented(401, 404, 422, 503))
-def preview(
+def preview_rows(
     services: Wired,
     principal: Anyone,
     name: Name,
@@ -312,7 +335,7 @@ async def merge_dictionary(request: Request, services: Wired, principal: Analyst
     response_class=StreamingResponse,
     responses=FILE_ANSWER | documented(401, 404, 503),
 )
-def download(services: Wired, principal: Anyone, name: Name, version: TableVersion) -> StreamingResponse:
+def download_table(services: Wired, principal: Anyone, name: Name, version: TableVersion) -> StreamingResponse:
     """The file as it was uploaded."""
     with services.database.reading() as session:
         _, row = catalogue.find_version(session, principal, name, version_number(version))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rowcast import __version__
-from rowcast.entrypoints.rest.problems import documented
+from rowcast.entrypoints.rest.problems import RETRY_AFTER_SECONDS, documented
 from rowcast.entrypoints.rest.security import Anyone, Wired
 from rowcast.errors import RowcastError
 
@@ -18,32 +18,36 @@ router = APIRouter(tags=["health"])
 
 
 class Alive(BaseModel):
-    status: Literal["ok"] = "ok"
-    version: str = __version__
+    """The process answers."""
+
+    status: Literal["ok"] = Field(default="ok", description="Always ok: else there is no answer.")
+    version: str = Field(default=__version__, description="Version of Rowcast.")
 
 
 class Readiness(BaseModel):
-    """``parts`` says of each part 'ok' or what is wrong with it."""
+    """Whether every part that is needed answers."""
 
-    status: Literal["ok", "degraded"]
-    version: str = __version__
-    parts: dict[str, str]
+    status: Literal["ok", "degraded"] = Field(description="ok when every part is.")
+    version: str = Field(default=__version__, description="Version of Rowcast.")
+    parts: dict[str, str] = Field(description="Of each part 'ok', or what is wrong with it.")
 
 
 class Me(BaseModel):
-    id: str
-    name: str
-    role: str
+    """Who the key belongs to."""
+
+    id: str = Field(description="Stable identifier.")
+    name: str = Field(description="Name for people.")
+    role: str = Field(description="admin may do everything, analyst may train, user may read and predict.")
 
 
 @public.get("/live")
-async def live() -> Alive:
+async def check_live() -> Alive:
     """The process answers."""
     return Alive()
 
 
 @public.get("/ready", responses={503: {"model": Readiness, "description": "A part does not answer."}})
-def ready(services: Wired, response: Response) -> Readiness:
+def check_ready(services: Wired, response: Response) -> Readiness:
     """Every part that is needed answers; 503 says which does not."""
     checks: dict[str, Callable[[], None]] = {
         "database": services.database.ping,
@@ -52,7 +56,9 @@ def ready(services: Wired, response: Response) -> Readiness:
     }
     parts = {name: _state(check) for name, check in checks.items()}
     healthy = set(parts.values()) == {"ok"}
-    response.status_code = 200 if healthy else 503
+    if not healthy:
+        response.status_code = 503
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return Readiness(status="ok" if healthy else "degraded", parts=parts)
 
 
@@ -65,6 +71,6 @@ def _state(check: Callable[[], None]) -> str:
 
 
 @router.get("/me", responses=documented(401))
-def me(principal: Anyone) -> Me:
+def get_caller(principal: Anyone) -> Me:
     """Who the key belongs to."""
     return Me(id=principal.id, name=principal.name, role=principal.role)

@@ -43,13 +43,14 @@ class BodyLimit:
             if complete:
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), SILENCE_SECONDS)
+                async with asyncio.timeout(SILENCE_SECONDS):
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The rest of the request did not arrive.") from None
             received += len(message.get("body", b""))
             complete = not message.get("more_body", False)
             if limited and received > self.max_bytes:
-                raise HTTPException(413, self._too_large().message)
+                raise self._too_large()
             return message
 
         return counted

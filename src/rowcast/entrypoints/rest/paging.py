@@ -14,7 +14,9 @@ After = Annotated[str | None, Query(max_length=200, description="`next` of the p
 
 
 class Page(BaseModel, Generic[Item]):
-    """``next`` is the cursor of the page that follows, or null at the end."""
+    """A part of a list, and where it goes on."""
 
-    items: list[Item]
-    next: str | None = Field(default=None, description="Pass it as `after` to get the page that follows.")
+    items: list[Item] = Field(description="The page, in the order the operation names.")
+    next: str | None = Field(
+        default=None, description="Pass it as `after` to get the page that follows; null at the end."
+    )

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rowcast import errors
 from rowcast.errors import Problem, RowcastError
@@ -35,10 +36,13 @@ log = logging.getLogger(__name__)
 class ProblemDetails(BaseModel):
     """The body of every error (RFC 9457)."""
 
-    type: str = Field(default="about:blank", examples=["about:blank"])
-    title: str = Field(examples=["Not Found"])
-    status: int = Field(examples=[404])
-    detail: str = Field(examples=["There is no model 'loans'. Train one, or list what there is: GET /api/v1/models."])
+    type: str = Field(default="about:blank", description="Always about:blank; `code` tells.", examples=["about:blank"])
+    title: str = Field(description="The status in words.", examples=["Not Found"])
+    status: int = Field(description="The HTTP status.", examples=[404])
+    detail: str = Field(
+        description="What went wrong and what to do next.",
+        examples=["There is no model 'loans'. Train one, or list what there is: GET /api/v1/models."],
+    )
     code: str = Field(description="Stable name of what went wrong.", examples=["model_not_found"])
     problems: list[Problem] = Field(default_factory=list, description="The places at fault, by row and field.")
 
@@ -75,13 +79,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RowcastError, _rowcast_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(LastResort)
 
 
 async def _rowcast_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RowcastError)
     if isinstance(error, errors.Internal):
-        log.error("internal error %s at %s %s", error.code, request.method, request.url.path)
+        log.error("internal error %s at %s", error.code, _operation(request.scope))
     return render(error)
 
 
@@ -104,25 +108,57 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 async def _http_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, RowcastError):  # ours, that the framework met while it read the body
+        return await _rowcast_error(request, error.__cause__)
     status = HTTPStatus(error.status_code)
     detail = {
-        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}. The addresses are listed at /api/docs.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here. See /api/docs.",
+        HTTPStatus.NOT_FOUND: "There is nothing at this address. The addresses are listed at /api/docs.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "This method is not possible here. See /api/docs.",
     }.get(status, str(error.detail))
-    body = ProblemDetails(
-        title=status.phrase, status=status, detail=detail, code=status.phrase.lower().replace(" ", "_")
-    )
+    late = status is HTTPStatus.REQUEST_TIMEOUT
+    code = "body_timeout" if late else status.phrase.lower().replace(" ", "_")
+    body = ProblemDetails(title=status.phrase, status=status, detail=detail, code=code)
     return ProblemResponse(body.model_dump(mode="json"), status, error.headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> ProblemResponse:
-    # The text of an unexpected exception may hold data: only its type and place are logged.
+class LastResort:
+    """ASGI middleware: an error that nobody expected becomes a problem like any other, and goes no further.
+
+    The framework's own would raise it again for the server to log whole, and its text may hold data: only its type and
+    place are logged. An answer that has begun is broken off.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception as error:  # noqa: BLE001  (the last to see it)
+            log.error("unexpected %s at %s for %s", type(error).__name__, _place(error), _operation(scope))
+            if begun or scope["type"] != "http":
+                return
+            message = "Something went wrong on our side; the server's log says where."
+            await render(errors.Internal("internal_error", message))(scope, receive, send)
+
+
+def _place(error: BaseException) -> str:
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
-    log.error("unexpected %s at %s for %s %s", type(error).__name__, where, request.method, request.url.path)
-    return render(errors.Internal("internal_error", "Something went wrong on our side; the server's log says where."))
+    return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
+
+
+def _operation(scope: Scope) -> str:
+    """The operation as it is documented. Not the address that was asked for, which may hold anything, line ends too."""
+    return f"{scope.get('method', '?')} {getattr(scope.get('route'), 'path', 'an address of no operation')}"
 
 
 def describe(document: dict[str, Any]) -> None:
@@ -130,8 +166,23 @@ def describe(document: dict[str, Any]) -> None:
     form = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"].update(form.pop("$defs", {}))
     document["components"]["schemas"]["ProblemDetails"] = form
-    own = documented(HTTPStatus.UNPROCESSABLE_ENTITY)[HTTPStatus.UNPROCESSABLE_ENTITY]
     for operations in document["paths"].values():
         for operation in operations.values():
-            if "HTTPValidationError" in str(operation["responses"].get("422", "")):
-                operation["responses"]["422"] = own
+            responses = operation["responses"]
+            if "HTTPValidationError" in str(responses.get("422", "")):
+                del responses["422"]
+            for status, response in documented(*_of_every(operation)).items():
+                responses.setdefault(str(status), response)
+            operation["responses"] = dict(sorted(responses.items()))
+
+
+def _of_every(operation: dict[str, Any]) -> list[int]:
+    """Error statuses that no operation has to name, for they come with having parameters, a body, or a caller."""
+    statuses = []
+    if "parameters" in operation or "requestBody" in operation:
+        statuses.append(422)
+    if "requestBody" in operation:
+        statuses += [408, 413]
+    if "security" in operation:
+        statuses.append(503)
+    return statuses

@@ -8,8 +8,8 @@ from fastapi import Path
 
 from rowcast.errors import InvalidInput
 
-Name = Annotated[str, Path(max_length=100, examples=["sba_loans"])]
-VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1, examples=[1])]
+Name = Annotated[str, Path(max_length=100, description="Its name.", examples=["sba_loans"])]
+VersionNumber = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the version.", examples=[1])]
 ModelReference = Annotated[
     str,
     Path(
@@ -18,7 +18,10 @@ ModelReference = Annotated[
         examples=["sba_loans"],
     ),
 ]
-TaskId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+TaskId = Annotated[
+    str,
+    Path(pattern=r"^[0-9a-f]{32}$", description="`id` of the task, as the operation that started it answered."),
+]
 TableVersion = Annotated[
     str, Path(pattern=r"^(latest|[1-9][0-9]{0,8})$", description="A number, or `latest`.", examples=["latest"])
 ]

@@ -15,8 +15,12 @@ from rowcast.errors import Unauthenticated
 
 ROLES_ATTRIBUTE = "admitted_roles"
 
-bearer = HTTPBearer(auto_error=False, description="An API key: `Authorization: Bearer rc_...`.")
-api_key_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key: `X-API-Key: rc_...`.")
+bearer = HTTPBearer(
+    auto_error=False, description="Paste an API key alone: `rc_...`. It is sent as `Authorization: Bearer rc_...`."
+)
+api_key_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="The same key in another header: one of the two is enough."
+)
 
 
 def services_of(request: Request) -> Services:
@@ -72,4 +76,10 @@ Anyone = Annotated[Principal, Depends(_admit(Role.ANALYST, Role.USER))]
 Analyst = Annotated[Principal, Depends(_admit(Role.ANALYST))]
 """Callers who may change data and models."""
 
-Wired = Annotated[Services, Depends(services_of)]
+
+async def wired(request: Request) -> Services:
+    """The same as a dependency: one that is no coroutine would be called in a thread of its own."""
+    return services_of(request)
+
+
+Wired = Annotated[Services, Depends(wired)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.bodies import JsonRoute
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import Name, VersionNumber
@@ -19,13 +20,15 @@ from rowcast.models.registry import retrain_request
 from rowcast.models.views import Algorithm
 from rowcast.tasks.views import Task
 
-router = APIRouter(tags=["training"])
+router = APIRouter(tags=["training"], route_class=JsonRoute)
 
 EXAMPLE = {"dataset": "sba_loans", "target": "MIS_Status", "preset": "fast"}
 
 
 class Algorithms(BaseModel):
-    items: list[Algorithm]
+    """What can be learned with."""
+
+    items: list[Algorithm] = Field(description="The algorithms, simplest first.")
 
 
 @router.get("/algorithms", responses=documented(401))
@@ -35,7 +38,7 @@ def list_algorithms(principal: Anyone) -> Algorithms:
 
 
 @router.post("/trainings", status_code=202, responses=documented(401, 403, 404, 409, 422))
-def train(
+def start_training(
     services: Wired,
     principal: Analyst,
     response: Response,
@@ -46,13 +49,13 @@ def train(
 
 
 @router.post("/models/{name}/versions/{number}/retrain", status_code=202, responses=documented(401, 403, 404, 409, 422))
-def retrain(
+def retrain_version(
     services: Wired,
     principal: Analyst,
     response: Response,
     name: Name,
     number: VersionNumber,
-    changes: RetrainRequest | None = None,
+    changes: Annotated[RetrainRequest | None, Body(examples=[{"hyperparameters": {"learning_rate": 0.05}}])] = None,
 ) -> Task:
     """Train a version again: the same recipe on newer data, or with other hyperparameters."""
     with services.database.reading() as session:

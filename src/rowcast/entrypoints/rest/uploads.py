@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from fastapi import Request
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
 from rowcast.errors import InvalidInput, TooLarge, Unavailable
+
+log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 1024 * 1024
 """What is gathered before one write: a hop to a thread per network packet would cost more than the writing."""
@@ -46,10 +50,7 @@ class _Sink:
         if self.size > self.max_bytes:
             raise TooLarge("upload_too_large", f"The file is larger than the {self.max_bytes:,} bytes allowed here.")
         self.hash.update(data)
-        try:
-            self.file.write(data)
-        except OSError as error:
-            raise Unavailable("storage_full", "There is no space left to receive the file.") from error
+        self.file.write(data)
 
 
 class _FilePart:
@@ -59,6 +60,7 @@ class _FilePart:
         self.sink = sink
         self.filename: str | None = None
         self.seen = False
+        self.complete = False
         self._field = b""
         self._value = b""
         self._headers: dict[bytes, bytes] = {}
@@ -72,6 +74,7 @@ class _FilePart:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._headers_finished,
                 "on_part_data": self._data,
+                "on_end": self._end,
             },
         )
 
@@ -93,14 +96,19 @@ class _FilePart:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        self._wanted = not self.seen and (options.get(b"name") == b"file" or b"filename" in options)
+        self._wanted = options.get(b"name") == b"file" or b"filename" in options
         if self._wanted:
+            if self.seen:
+                raise InvalidInput("form_invalid", "The form holds more than one file; send one file at a time.")
             self.seen = True
             self.filename = options.get(b"filename", b"").decode("utf-8", "replace") or None
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._wanted:
             self.sink.write(data[start:end])
+
+    def _end(self) -> None:
+        self.complete = True
 
 
 @asynccontextmanager
@@ -109,20 +117,33 @@ async def receive(request: Request, folder: Path, max_bytes: int) -> AsyncIterat
 
     Raises:
         TooLarge: it is larger than ``max_bytes``.
-        InvalidInput: the form has no file, or the sender went away in the middle.
+        InvalidInput: the form has no file, more than one or no end, or the sender went away in the middle.
         Unavailable: there is no space left.
     """
     _refuse_early(request, max_bytes)
-    descriptor, name = tempfile.mkstemp(prefix="upload-", dir=folder)
+    with _translated():
+        descriptor, name = tempfile.mkstemp(prefix="upload-", dir=folder)
     path = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _translated(), os.fdopen(descriptor, "wb") as file:
             sink = _Sink(file, max_bytes)
             filename = await _fill(request, sink)
-            await to_thread.run_sync(file.flush)
         yield Upload(path, sink.hash.hexdigest(), sink.size, filename)
     finally:
-        await to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+        with CancelScope(shield=True):
+            await to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the operating system as errors of ours; the sender's connection has errors of its own."""
+    try:
+        yield
+    except OSError as error:
+        log.error("cannot receive a file: %s", os.strerror(error.errno) if error.errno else type(error).__name__)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable("storage_full", "There is no space left to receive the file.") from error
+        raise Unavailable("storage_unavailable", "The server cannot write the file down; its log says why.") from error
 
 
 def _refuse_early(request: Request, max_bytes: int) -> None:
@@ -132,10 +153,11 @@ def _refuse_early(request: Request, max_bytes: int) -> None:
 
 
 async def _fill(request: Request, sink: _Sink) -> str | None:
-    kind, options = parse_options_header(request.headers.get("content-type", ""))
-    part = _FilePart(options[b"boundary"], sink) if kind == b"multipart/form-data" and b"boundary" in options else None
-    target = part or sink
     try:
+        kind, options = parse_options_header(request.headers.get("content-type", ""))
+        form = kind == b"multipart/form-data"
+        part = _FilePart(options.get(b"boundary", b""), sink) if form else None
+        target = part or sink
         buffer = bytearray()
         async for chunk in request.stream():
             buffer += chunk
@@ -149,6 +171,8 @@ async def _fill(request: Request, sink: _Sink) -> str | None:
         raise InvalidInput(
             "form_invalid", "The multipart form cannot be read; send the file as part 'file'."
         ) from error
+    if part is not None and not part.complete:
+        raise InvalidInput("form_invalid", "The multipart form breaks off before its closing boundary.")
     if part is not None and not part.seen:
         raise InvalidInput("file_missing", "The form has no part named 'file'.")
     return part.filename if part else None

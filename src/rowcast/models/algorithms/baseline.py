@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.algorithms.learner import FittedModel, Lesson
+from rowcast.models.algorithms.learner import FittedModel, Lesson, Link
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
 from rowcast.models.encode.onnx_graph import OnnxGraph
@@ -24,6 +24,7 @@ _FILE = "model.json"
 class Baseline:
     style = Style.BOOSTER
     stops_early = False
+    explains = False
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -53,8 +54,15 @@ class Constant:
     answer: list[float]
     rounds: int | None = None
 
-    def predict(self, x: Floats) -> Floats:
-        return np.tile(np.array([self.answer], dtype=np.float32), (len(x), 1))
+    @property
+    def link(self) -> Link:
+        return Link.NUMBER if len(self.answer) == 1 else Link.PROBABILITY
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        return np.tile(np.array([self._scores]), (len(x), 1))
+
+    def contributions(self, x: Floats) -> None:
+        return None
 
     def used(self, width: int) -> NDArray[np.bool_]:
         return np.zeros(width, dtype=np.bool_)
@@ -62,8 +70,13 @@ class Constant:
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
         rows = graph.add("Shape", next(iter(graph.inputs)))
         rows = graph.add("Mul", rows, graph.constant([1, 0], np.int64))
-        shape = graph.add("Add", rows, graph.constant([0, len(self.answer)], np.int64))
-        return graph.add("Expand", graph.constant([self.answer]), shape)
+        shape = graph.add("Add", rows, graph.constant([0, len(self._scores)], np.int64))
+        return graph.add("Expand", graph.constant([self._scores]), shape)
 
     def save(self, folder: Path) -> None:
         (folder / _FILE).write_text(json.dumps({"answer": self.answer}))
+
+    @property
+    def _scores(self) -> list[float]:
+        """Of two classes that of the positive one alone, as every other algorithm gives it."""
+        return self.answer[1:] if len(self.answer) == 2 else self.answer

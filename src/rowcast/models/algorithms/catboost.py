@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, LEARNING_RATE, MOST_TREES, fitted_rounds
-from rowcast.models.algorithms.learner import Examples, FittedModel, Lesson, link_nodes, of_problem
+from rowcast.models.algorithms.learner import (
+    Contributions,
+    Examples,
+    FittedModel,
+    Lesson,
+    Link,
+    as_columns,
+    margin_link,
+)
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
@@ -28,6 +36,7 @@ _LOSSES = {Problem.BINARY: "Logloss", Problem.MULTICLASS: "MultiClass", Problem.
 class CatBoost:
     style = Style.BOOSTER
     stops_early = True
+    explains = True
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -113,16 +122,27 @@ class CatBoostModel:
     def rounds(self) -> int:
         return fitted_rounds(self.booster.tree_count_)
 
-    def predict(self, x: Floats) -> Floats:
-        kind = "RawFormulaVal" if self.problem is Problem.REGRESSION else "Probability"
-        scores = self.booster.predict(x, prediction_type=kind, thread_count=self.threads)
-        return of_problem(self.problem, scores[:, 1] if self.problem is Problem.BINARY else scores)
+    @property
+    def link(self) -> Link:
+        return margin_link(self.problem)
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        return as_columns(self.booster.predict(x, prediction_type="RawFormulaVal", thread_count=self.threads))
+
+    def contributions(self, x: Floats) -> Contributions:
+        """SHAP values of the trees (Lundberg et al. 2020, "From local explanations to global understanding")."""
+        import catboost
+
+        pool = catboost.Pool(x, thread_count=self.threads)
+        found = self.booster.get_feature_importance(pool, type="ShapValues", thread_count=self.threads)
+        parts = np.asarray(found).reshape(len(x), -1, x.shape[1] + 1)
+        return Contributions(parts[:, :, -1], parts[:, :, :-1].transpose(0, 2, 1))
 
     def used(self, width: int) -> NDArray[np.bool_]:
         return self._trees().used(width)
 
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
-        return link_nodes(graph, self.problem, self._trees().nodes(graph, matrix))
+        return self._trees().nodes(graph, matrix)
 
     def save(self, folder: Path) -> None:
         self.booster.save_model(str(folder / _FILE), format="cbm")

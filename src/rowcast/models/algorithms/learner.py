@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,22 +48,50 @@ class Lesson:
         return self.class_count if self.problem is Problem.MULTICLASS else 1
 
 
+class Link(StrEnum):
+    """What the scores of a model are. Scores of several models are averaged before they become predictions."""
+
+    NUMBER = "number"
+    """The predicted number [N,1]."""
+    LOG_ODDS = "log_odds"
+    """Log odds of the positive class [N,1], or of several classes the logarithms of their weights [N,K]."""
+    PROBABILITY = "probability"
+    """The probability of the positive class [N,1], or of every class [N,K]."""
+
+
+@dataclass(frozen=True)
+class Contributions:
+    """What each column adds to each score: ``base`` [N,outputs] + ``columns`` [N,D,outputs] summed over D = scores."""
+
+    base: NDArray[np.float64]
+    columns: NDArray[np.float64]
+
+
 class FittedModel(Protocol):
-    """A model on encoded rows. Predictions are float32: probabilities [N,K], or numbers [N,1]."""
+    """A model on encoded rows, which gives each a score (see ``Link``)."""
 
     @property
     def rounds(self) -> int | None:
         """Trees that a booster kept, for a refit on more rows."""
         ...
 
-    def predict(self, x: Floats) -> Floats: ...
+    @property
+    def link(self) -> Link: ...
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        """Scores [N,outputs]."""
+        ...
+
+    def contributions(self, x: Floats) -> Contributions | None:
+        """How the scores come about, None where the algorithm cannot say."""
+        ...
 
     def used(self, width: int) -> NDArray[np.bool_]:
         """Which of the ``width`` columns can change a prediction."""
         ...
 
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
-        """Append the model to a graph; its output tensor, as ``predict`` gives it."""
+        """Append the model to a graph; its output tensor, as ``score`` gives it."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -75,6 +104,8 @@ class Learner(Protocol):
 
     style: Style
     stops_early: bool
+    explains: bool
+    """Whether its models give contributions."""
 
     def describe(self) -> Algorithm: ...
 
@@ -87,33 +118,18 @@ class Learner(Protocol):
     def load(self, folder: Path, threads: int) -> FittedModel: ...
 
 
-def two_columns(positive: NDArray[Any]) -> Floats:
-    """Probabilities of both classes from that of the second."""
-    chance = positive.astype(np.float32).reshape(-1, 1)
-    return np.hstack([np.float32(1) - chance, chance])
-
-
-def two_column_nodes(graph: OnnxGraph, positive: str) -> str:
-    """The same of a tensor [N,1]."""
-    return graph.concat([graph.add("Sub", graph.constant(1.0), positive), positive])
-
-
-def in_all_classes(found: NDArray[Any], classes: NDArray[Any], class_count: int) -> Floats:
+def in_all_classes(found: NDArray[Any], classes: NDArray[Any], class_count: int) -> NDArray[np.float64]:
     """Probabilities [N,class_count] from those of the classes that a training part happened to have."""
-    full = np.zeros((len(found), class_count), dtype=np.float32)
+    full = np.zeros((len(found), class_count))
     full[:, classes.astype(np.int64)] = found
     return full
 
 
-def of_problem(problem: Problem, scores: NDArray[Any]) -> Floats:
-    """Predictions of probabilities or numbers as a library gives them: [N] or [N,K]."""
-    if problem is Problem.BINARY:
-        return two_columns(scores.ravel())
-    return scores.reshape(len(scores), -1).astype(np.float32)
+def as_columns(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Scores as a library gives them, [N] or [N,K], as [N,outputs]."""
+    return np.asarray(scores, dtype=np.float64).reshape(len(scores), -1)
 
 
-def link_nodes(graph: OnnxGraph, problem: Problem, margin: str) -> str:
-    """The nodes from a model's margin to its prediction: sigmoid, softmax or nothing."""
-    if problem is Problem.BINARY:
-        return two_column_nodes(graph, graph.add("Sigmoid", margin))
-    return graph.add("Softmax", margin, axis=1) if problem is Problem.MULTICLASS else margin
+def margin_link(problem: Problem) -> Link:
+    """What the margins of a linear model or a booster are."""
+    return Link.NUMBER if problem is Problem.REGRESSION else Link.LOG_ODDS

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, LEARNING_RATE, MOST_TREES, fitted_rounds
-from rowcast.models.algorithms.learner import FittedModel, Lesson, link_nodes, of_problem
+from rowcast.models.algorithms.learner import Contributions, FittedModel, Lesson, Link, as_columns, margin_link
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
@@ -28,6 +28,7 @@ _METRICS = {Problem.BINARY: "binary_logloss", Problem.MULTICLASS: "multi_logloss
 class LightGBM:
     style = Style.BOOSTER
     stops_early = True
+    explains = True
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -105,14 +106,24 @@ class LightGBMModel:
     rounds: int
     threads: int
 
-    def predict(self, x: Floats) -> Floats:
-        return of_problem(self.problem, self.booster.predict(x, num_threads=self.threads))
+    @property
+    def link(self) -> Link:
+        return margin_link(self.problem)
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        return as_columns(self.booster.predict(x, raw_score=True, num_threads=self.threads))
+
+    def contributions(self, x: Floats) -> Contributions:
+        """SHAP values of the trees (Lundberg et al. 2020, "From local explanations to global understanding")."""
+        found = self.booster.predict(x, pred_contrib=True, num_threads=self.threads)
+        parts = np.asarray(found).reshape(len(x), self.booster.num_model_per_iteration(), x.shape[1] + 1)
+        return Contributions(parts[:, :, -1], parts[:, :, :-1].transpose(0, 2, 1))
 
     def used(self, width: int) -> NDArray[np.bool_]:
         return self._trees().used(width)
 
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
-        return link_nodes(graph, self.problem, self._trees().nodes(graph, matrix))
+        return self._trees().nodes(graph, matrix)
 
     def save(self, folder: Path) -> None:
         (folder / _FILE).write_text(self.text)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.algorithms.learner import FittedModel, Lesson, link_nodes, of_problem
+from rowcast.models.algorithms.learner import Contributions, FittedModel, Lesson, Link, margin_link
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
 from rowcast.models.encode.onnx_graph import OnnxGraph
@@ -19,6 +19,12 @@ from rowcast.models.views import Algorithm, Hyperparameter
 
 _FILE = "model.json"
 _MOST_ROWS = 200_000
+_NEWTON_COLUMNS = 200
+"""Up to here Newton's few steps take less than the hundreds of gradient steps that correlated columns need."""
+
+_ONE_CORE_CELLS = 50_000_000
+"""Up to here a step is so short that waking a second thread takes longer than it brings."""
+
 _NEVER = -30.0
 """Margin of a class that the training part did not have."""
 
@@ -27,6 +33,7 @@ _NEVER = -30.0
 class Linear:
     style = Style.LINEAR
     stops_early = False
+    explains = True
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -62,39 +69,45 @@ class Linear:
 
     def load(self, folder: Path, threads: int) -> FittedModel:
         data = json.loads((folder / _FILE).read_bytes())
-        return LinearModel(Problem(data["problem"]), np.array(data["weights"]), np.array(data["intercept"]))
+        weights, intercept, means = (np.array(data[name]) for name in ("weights", "intercept", "means"))
+        return LinearModel(Problem(data["problem"]), weights, intercept, means)
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """``margin = x @ weights + intercept``: [D,outputs] and [outputs]."""
+    """``margin = x @ weights + intercept``: [D,outputs] and [outputs]; ``means`` [D] are those of the training rows."""
 
     problem: Problem
     weights: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    means: NDArray[np.float64]
     rounds: int | None = None
 
-    def predict(self, x: Floats) -> Floats:
-        margin = (x @ self.weights.astype(np.float32)).astype(np.float64) + self.intercept
-        if self.problem is Problem.BINARY:
-            margin = 1 / (1 + np.exp(-margin))
-        elif self.problem is Problem.MULTICLASS:
-            powers = np.exp(margin - margin.max(axis=1, keepdims=True))
-            margin = powers / powers.sum(axis=1, keepdims=True)
-        return of_problem(self.problem, margin)
+    @property
+    def link(self) -> Link:
+        return margin_link(self.problem)
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        return np.asarray(x.astype(np.float64) @ self.weights + self.intercept)
+
+    def contributions(self, x: Floats) -> Contributions:
+        """Weight times distance from the mean: the SHAP value of a linear model with independent columns."""
+        columns = (x.astype(np.float64) - self.means)[:, :, None] * self.weights[None]
+        base = np.tile(self.means @ self.weights + self.intercept, (len(x), 1))
+        return Contributions(base, columns)
 
     def used(self, width: int) -> NDArray[np.bool_]:
         return np.asarray(self.weights.any(axis=1))
 
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
-        margin = graph.add("Gemm", matrix, graph.constant(self.weights), graph.constant(self.intercept))
-        return link_nodes(graph, self.problem, margin)
+        return graph.add("Gemm", matrix, graph.constant(self.weights), graph.constant(self.intercept))
 
     def save(self, folder: Path) -> None:
         data = {
             "problem": self.problem,
             "weights": self.weights.tolist(),
             "intercept": self.intercept.tolist(),
+            "means": self.means.tolist(),
         }
         (folder / _FILE).write_text(json.dumps(data))
 
@@ -107,13 +120,18 @@ def _sample(rows: int, seed: int) -> NDArray[np.int64]:
 
 def _fit_classes(lesson: Lesson, x: NDArray[np.float64], y: NDArray[Any], weights: Floats | None) -> LinearModel:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     model = LogisticRegression(
-        C=lesson.hyperparameters["C"], max_iter=lesson.hyperparameters["max_iter"], random_state=lesson.seed
+        C=lesson.hyperparameters["C"],
+        max_iter=lesson.hyperparameters["max_iter"],
+        solver="newton-cholesky" if lesson.problem is Problem.BINARY and x.shape[1] <= _NEWTON_COLUMNS else "lbfgs",
+        random_state=lesson.seed,
     )
-    model.fit(x, y, sample_weight=weights)
+    with threadpool_limits(1 if x.size <= _ONE_CORE_CELLS else None):
+        model.fit(x, y, sample_weight=weights)
     if lesson.problem is Problem.BINARY:
-        return LinearModel(lesson.problem, model.coef_.T, model.intercept_)
+        return LinearModel(lesson.problem, model.coef_.T, model.intercept_, x.mean(axis=0))
     coefficients = np.zeros((x.shape[1], lesson.class_count))
     intercept = np.full(lesson.class_count, _NEVER)
     if len(model.classes_) == 2:  # scikit-learn then gives the margin of the second class alone
@@ -122,7 +140,7 @@ def _fit_classes(lesson: Lesson, x: NDArray[np.float64], y: NDArray[Any], weight
     else:
         coefficients[:, model.classes_] = model.coef_.T
         intercept[model.classes_] = model.intercept_
-    return LinearModel(lesson.problem, coefficients, intercept)
+    return LinearModel(lesson.problem, coefficients, intercept, x.mean(axis=0))
 
 
 def _fit_numbers(lesson: Lesson, x: NDArray[np.float64], y: NDArray[Any], weights: Floats | None) -> LinearModel:
@@ -130,4 +148,4 @@ def _fit_numbers(lesson: Lesson, x: NDArray[np.float64], y: NDArray[Any], weight
 
     model = Ridge(alpha=1 / lesson.hyperparameters["C"], random_state=lesson.seed)
     model.fit(x, y, sample_weight=weights)
-    return LinearModel(lesson.problem, model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_))
+    return LinearModel(lesson.problem, model.coef_.reshape(-1, 1), np.atleast_1d(model.intercept_), x.mean(axis=0))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.algorithms.learner import FittedModel, Lesson, in_all_classes, of_problem, two_column_nodes
+from rowcast.models.algorithms.learner import FittedModel, Lesson, Link, as_columns, in_all_classes
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
@@ -29,6 +29,7 @@ _MOST_SAMPLES = 100_000
 class RandomForest:
     style = Style.FOREST
     stops_early = False
+    explains = False
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -93,17 +94,24 @@ class Forest:
     forest: Any
     rounds: int | None = None
 
-    def predict(self, x: Floats) -> Floats:
+    @property
+    def link(self) -> Link:
+        return Link.NUMBER if self.problem is Problem.REGRESSION else Link.PROBABILITY
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
         if self.problem is Problem.REGRESSION:
-            return of_problem(self.problem, self.forest.predict(x))
-        return in_all_classes(self.forest.predict_proba(x), self.forest.classes_, self.class_count)
+            return as_columns(self.forest.predict(x))
+        shares = in_all_classes(self.forest.predict_proba(x), self.forest.classes_, self.class_count)
+        return shares[:, 1:] if self.problem is Problem.BINARY else shares
+
+    def contributions(self, x: Floats) -> None:
+        return None
 
     def used(self, width: int) -> NDArray[np.bool_]:
         return self._trees().used(width)
 
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
-        sums = self._trees().nodes(graph, matrix)
-        return two_column_nodes(graph, sums) if self.problem is Problem.BINARY else sums
+        return self._trees().nodes(graph, matrix)
 
     def save(self, folder: Path) -> None:
         from skops.io import dump

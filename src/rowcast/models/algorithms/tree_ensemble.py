@@ -47,6 +47,32 @@ class TreeEnsemble:
         """Append the sums of all trees, float32 [N,len(base)]."""
         return graph.add("TreeEnsembleRegressor", matrix, domain=ML, **self._attributes())
 
+    def sums(self, x: Floats) -> NDArray[np.float64]:
+        """The sums of all trees [N,len(base)] in float64."""
+        sizes = [len(tree.feature) for tree in self.trees]
+        start = np.repeat(np.cumsum([0, *sizes[:-1]]), sizes)
+        feature, threshold, missing_yes = (self._all(name) for name in ("feature", "threshold", "missing_yes"))
+        yes, no = self._all("yes"), self._all("no")
+        node = np.tile(np.unique(start), (len(x), 1))
+        rows = np.arange(len(x))[:, None]
+        while (inner := yes[node] >= 0).any():
+            value = x[rows, feature[node]]
+            holds = value <= threshold[node] if self.comparison == "BRANCH_LEQ" else value < threshold[node]
+            chosen = np.where(np.where(np.isnan(value), missing_yes[node], holds), yes[node], no[node])
+            node = np.where(inner, start[node] + chosen, node)
+        return self._added(node)
+
+    def _added(self, leaves: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``base`` plus the values of the leaves [N,trees], counted over all trees."""
+        values = np.concatenate([tree.values for tree in self.trees])
+        total = np.tile(np.array(self.base, dtype=np.float64), (len(leaves), 1))
+        for number, tree in enumerate(self.trees):
+            total[:, tree.output : tree.output + values.shape[1]] += values[leaves[:, number]]
+        return total
+
+    def _all(self, name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(tree, name) for tree in self.trees])
+
     def used(self, width: int) -> NDArray[np.bool_]:
         """Columns that some node compares."""
         chosen = np.zeros(width, dtype=np.bool_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, LEARNING_RATE, MOST_TREES, fitted_rounds
-from rowcast.models.algorithms.learner import Examples, FittedModel, Lesson, link_nodes, of_problem
+from rowcast.models.algorithms.learner import (
+    Contributions,
+    Examples,
+    FittedModel,
+    Lesson,
+    Link,
+    as_columns,
+    margin_link,
+)
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
@@ -32,6 +41,7 @@ _METRICS = {Problem.BINARY: "logloss", Problem.MULTICLASS: "mlogloss", Problem.R
 class XGBoost:
     style = Style.BOOSTER
     stops_early = True
+    explains = True
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -109,19 +119,40 @@ class XGBoostModel:
     def rounds(self) -> int:
         return fitted_rounds(self.trees)
 
-    def predict(self, x: Floats) -> Floats:
-        return of_problem(self.problem, self.booster.inplace_predict(x, validate_features=False))
+    @property
+    def link(self) -> Link:
+        return margin_link(self.problem)
+
+    def score(self, x: Floats) -> NDArray[np.float64]:
+        return as_columns(self.booster.inplace_predict(x, predict_type="margin", validate_features=False))
+
+    def contributions(self, x: Floats) -> Contributions:
+        """SHAP values of the trees (Lundberg et al. 2020, "From local explanations to global understanding").
+
+        XGBoost adds them up in float32; what rounding lost of the sum in float64 is shared out in proportion.
+        """
+        import xgboost
+
+        found = self.booster.predict(xgboost.DMatrix(x, nthread=1), pred_contribs=True).astype(np.float64)
+        parts = found.reshape(len(x), -1, x.shape[1] + 1)
+        base, columns = parts[:, :, -1], parts[:, :, :-1].transpose(0, 2, 1)
+        lost = self._ensemble.sums(x) - base - columns.sum(axis=1)
+        size = np.abs(columns)
+        total = size.sum(axis=1)
+        share = np.divide(lost, total, out=np.zeros_like(lost), where=total > 0)
+        return Contributions(np.where(total > 0, base, base + lost), columns + size * share[:, None, :])
 
     def used(self, width: int) -> NDArray[np.bool_]:
-        return self._trees().used(width)
+        return self._ensemble.used(width)
 
     def nodes(self, graph: OnnxGraph, matrix: str) -> str:
-        return link_nodes(graph, self.problem, self._trees().nodes(graph, matrix))
+        return self._ensemble.nodes(graph, matrix)
 
     def save(self, folder: Path) -> None:
         self.booster.save_model(str(folder / _FILE))
 
-    def _trees(self) -> TreeEnsemble:
+    @cached_property
+    def _ensemble(self) -> TreeEnsemble:
         learner = json.loads(self.booster.save_raw("json"))["learner"]
         model = learner["gradient_booster"]["model"]
         outputs = max(1, int(learner["learner_model_param"]["num_class"]))

@@ -10,12 +10,21 @@ from typing import Any
 
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.models.bundle.contents import Manifest
+from rowcast.models.calibrate.choice import Calibration
+from rowcast.models.calibrate.maps import Method
 from rowcast.models.recipe import Problem
 from rowcast.models.views import Metric
 
 _MOST_LINES = 15
 _FEW_ROWS = 1000
 
+_METHODS: dict[Method, str] = {
+    "none": "The model's own probabilities are served: no map made the log loss on held-out rows smaller.",
+    "sigmoid": "Log odds are scaled and shifted (Platt) by a map fitted on held-out rows.",
+    "isotonic": "Log odds are mapped by rising straight pieces (isotonic) fitted on held-out rows.",
+    "temperature": "Scores are scaled by one temperature fitted on held-out rows.",
+    "per_class": "Each class's score is scaled and shifted by values fitted on held-out rows, then all are normalised.",
+}
 _PURPOSE = {
     Problem.BINARY: "Gives the probability that **{target}** is **{positive}** rather than {negative}.",
     Problem.MULTICLASS: "Gives the probability of each of the {count} classes of **{target}**.",
@@ -32,6 +41,8 @@ def write_card(
         _data(manifest, schema),
         _left_out(manifest),
         _metrics(manifest),
+        _calibration(manifest.calibration),
+        _intervals(manifest),
         _importance(evaluation.get("importance", [])),
         _limits(manifest, warnings),
         _use(manifest),
@@ -101,6 +112,31 @@ def _interval(metric: Metric) -> str:
     return "" if metric.low is None or metric.high is None else f"{metric.low:.4g} to {metric.high:.4g}"
 
 
+def _calibration(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return ""
+    before, after = calibration.before, calibration.after
+    lines = ["## Calibration", "", _METHODS[calibration.map.method]]
+    if calibration.map.method != "none":
+        lines += [
+            "",
+            "| On held-out rows | Before | After |",
+            "|---|---|---|",
+            f"| log loss | {before.log_loss:.4g} | {after.log_loss:.4g} |",
+            f"| Brier score | {before.brier:.4g} | {after.brier:.4g} |",
+            f"| expected calibration error | {before.ece:.4g} | {after.ece:.4g} |",
+        ]
+    return "\n".join(lines)
+
+
+def _intervals(manifest: Manifest) -> str:
+    if manifest.intervals is None:
+        return ""
+    rows = [f"| {100 * float(level):g} % | {share:.1%} |" for level, share in manifest.intervals.coverage.items()]
+    said = "Every prediction comes with an interval that the true number lies in nine times in ten."
+    return "\n".join(["## Intervals", "", said, "", "| Level | Held-out rows inside |", "|---|---|", *rows])
+
+
 def _importance(importance: list[dict[str, Any]]) -> str:
     useful = [item for item in importance if item["mean"] > 0]
     if not useful:
@@ -129,7 +165,8 @@ def _limits(manifest: Manifest, warnings: list[str]) -> str:
         lines.append(
             "Tested on rows of the same time as those it learned from; give a time column to test on later ones."
         )
-    if manifest.recipe.imbalance == "balanced" and manifest.classes:
+    weighed = manifest.recipe.imbalance == "balanced" and manifest.classes
+    if weighed and (manifest.calibration is None or manifest.calibration.map.method == "none"):
         lines.append("Classes were weighed equally, so probabilities do not match the rates in the table.")
     if manifest.row_count < _FEW_ROWS:
         lines.append(f"{manifest.row_count} rows are few: expect other figures from other rows.")

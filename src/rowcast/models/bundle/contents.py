@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import Conflict, NotFound
+from rowcast.models.calibrate.choice import Calibration
+from rowcast.models.evaluate.conformal import PredictionIntervals
 from rowcast.models.recipe import Problem, Recipe
 from rowcast.models.views import LeftOut, Metric
 
@@ -68,6 +70,10 @@ class Manifest(BaseModel):
     metrics: list[Metric]
     left_out: list[LeftOut]
     parity: Parity
+    calibration: Calibration | None = None
+    """How scores become probabilities; part of the served graph, kept here to be read."""
+    intervals: PredictionIntervals | None = None
+    """How far a predicted number may be off."""
     libraries: dict[str, str]
     created_at: str
     files: dict[str, str] = {}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.bundle.contents import TOLERANCE, Parity
 from rowcast.models.bundle.runtime import OnnxRuntime, difference
+from rowcast.models.calibrate.maps import NONE, CalibrationMap, prediction_nodes
 from rowcast.models.encode.encoder_onnx import SharedColumns, encoder_nodes
 from rowcast.models.encode.inputs import MISSING, Column, Floats, Inputs, Labels, feeds, row_count, take
 from rowcast.models.encode.onnx_graph import OnnxGraph
@@ -33,7 +34,12 @@ class Export:
 
 
 def export(
-    members: Sequence[Member], features: Sequence[Feature], problem: Problem, inputs: Inputs, seed: int
+    members: Sequence[Member],
+    features: Sequence[Feature],
+    problem: Problem,
+    inputs: Inputs,
+    seed: int,
+    calibration: CalibrationMap = NONE,
 ) -> Export:
     """The whole pipeline as ONNX if it agrees with the native members on sampled and odd rows.
 
@@ -42,38 +48,42 @@ def export(
     """
     probe = _probe(inputs, seed)
     try:
-        model = to_onnx(members, features, problem)
+        model = to_onnx(members, features, problem, calibration)
         if len(model) > _LARGEST_MODEL:
             return _refused(probe, None, "the model is too large for ONNX")
         found = OnnxRuntime(model).run(feeds(probe))
     except Exception as error:  # noqa: BLE001 - whatever ONNX cannot do, the native model can
         return _refused(probe, None, f"ONNX failed with {type(error).__name__}")
-    furthest = difference(mean_prediction(members, probe), found)
+    furthest = difference(mean_prediction(members, probe, calibration), found)
     if not furthest <= TOLERANCE:
         return _refused(probe, furthest, "ONNX and the native model differ by more than the tolerance")
     return Export(model, Parity(max_difference=furthest, rows=row_count(probe), passed=True))
 
 
-def to_onnx(members: Sequence[Member], features: Sequence[Feature], problem: Problem) -> bytes:
-    """One graph: an input per feature, named as it is; the mean of the members; one output."""
+def to_onnx(
+    members: Sequence[Member], features: Sequence[Feature], problem: Problem, calibration: CalibrationMap = NONE
+) -> bytes:
+    """One graph: an input per feature, named as it is; the mean of the members' scores, calibrated; one output."""
     graph = OnnxGraph({feature.name: feature.kind is Kind.CATEGORY for feature in features})
     shared = SharedColumns()
-    answers = []
+    scores = []
     for member in members:
-        answer = member.model.nodes(graph, encoder_nodes(graph, member.encoder, shared))
+        score = member.model.nodes(graph, encoder_nodes(graph, member.encoder, shared))
         if (member.center, member.spread) != (0.0, 1.0):
-            answer = graph.add("Mul", answer, graph.constant(member.spread))
-            answer = graph.add("Add", answer, graph.constant(member.center))
-        answers.append(answer)
-    mean = answers[0] if len(answers) == 1 else graph.add("Mean", *answers)
+            score = graph.add("Mul", score, graph.constant(member.spread))
+            score = graph.add("Add", score, graph.constant(member.center))
+        scores.append(score)
+    mean = scores[0] if len(scores) == 1 else graph.add("Mean", *scores)
+    outputs = _outputs(members[0])
+    answer = prediction_nodes(graph, members[0].model.link, mean, outputs, calibration)
     if problem is Problem.REGRESSION:
-        return graph.finish(mean, "prediction", 1)
-    return graph.finish(mean, "probabilities", _class_count(members[0]))
+        return graph.finish(answer, "prediction", 1)
+    return graph.finish(answer, "probabilities", max(2, outputs))
 
 
-def _class_count(member: Member) -> int:
+def _outputs(member: Member) -> int:
     width = len(member.encoder.sources())
-    return int(member.predict(np.zeros((1, width), dtype=np.float32)).shape[1])
+    return int(member.score(np.zeros((1, width), dtype=np.float32)).shape[1])
 
 
 def _refused(probe: Inputs, furthest: float | None, reason: str) -> Export:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rowcast.models.algorithms import learner_of
+from rowcast.models.calibrate.maps import NONE, CalibrationMap
 from rowcast.models.encode.encoder import Encoder
 from rowcast.models.train.member import Member
 
@@ -14,7 +16,15 @@ _INDEX = "members.json"
 _ENCODER = "encoder.json"
 
 
-def save_members(folder: Path, algorithm: str, members: Sequence[Member]) -> None:
+@dataclass(frozen=True)
+class NativeModel:
+    """The members of a model and the map from their mean score to its predictions."""
+
+    members: list[Member]
+    calibration: CalibrationMap
+
+
+def save_members(folder: Path, algorithm: str, members: Sequence[Member], calibration: CalibrationMap = NONE) -> None:
     """Write ``members.json`` and a folder per member, counted from 1."""
     folder.mkdir(parents=True)
     for number, member in enumerate(members, start=1):
@@ -23,10 +33,11 @@ def save_members(folder: Path, algorithm: str, members: Sequence[Member]) -> Non
         (place / _ENCODER).write_text(json.dumps(member.encoder.to_json(), ensure_ascii=False), encoding="utf-8")
         member.model.save(place)
     scales = [{"center": member.center, "spread": member.spread} for member in members]
-    (folder / _INDEX).write_text(json.dumps({"algorithm": algorithm, "members": scales}))
+    index = {"algorithm": algorithm, "members": scales, "calibration": calibration.model_dump(mode="json")}
+    (folder / _INDEX).write_text(json.dumps(index))
 
 
-def load_members(folder: Path, threads: int) -> list[Member]:
+def load_members(folder: Path, threads: int) -> NativeModel:
     """What ``save_members`` wrote."""
     index = json.loads((folder / _INDEX).read_bytes())
     learner = learner_of(index["algorithm"])
@@ -35,4 +46,4 @@ def load_members(folder: Path, threads: int) -> list[Member]:
         place = folder / str(number)
         encoder = Encoder.from_json(json.loads((place / _ENCODER).read_bytes()))
         members.append(Member(encoder, learner.load(place, threads), scale["center"], scale["spread"]))
-    return members
+    return NativeModel(members, CalibrationMap.model_validate(index["calibration"]))

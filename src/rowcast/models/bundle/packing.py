@@ -22,8 +22,11 @@ from rowcast.models.bundle.card import write_card
 from rowcast.models.bundle.contents import DatasetReference, Golden, Manifest
 from rowcast.models.bundle.exporting import Export, export
 from rowcast.models.bundle.golden import golden_rows
-from rowcast.models.bundle.native import save_members
+from rowcast.models.bundle.native import NativeModel, save_members
 from rowcast.models.bundle.runtime import NativeRuntime, OnnxRuntime, Runtime
+from rowcast.models.calibrate.choice import Calibration
+from rowcast.models.calibrate.maps import NONE
+from rowcast.models.evaluate.conformal import PredictionIntervals
 from rowcast.models.recipe import Recipe
 from rowcast.models.train.candidates import Table
 from rowcast.models.train.member import Member
@@ -55,6 +58,8 @@ class Pack:
     evaluation: dict[str, Any]
     left_out: list[LeftOut]
     warnings: list[str]
+    calibration: Calibration | None = None
+    intervals: PredictionIntervals | None = None
 
 
 def pack(content: Pack, storage: Storage, key: str, threads: int) -> str:
@@ -71,12 +76,13 @@ def pack(content: Pack, storage: Storage, key: str, threads: int) -> str:
 def write(content: Pack, folder: Path, threads: int) -> str:
     """Write the bundle into an empty folder; its hash."""
     table = content.table
-    exported = export(content.members, table.features, table.problem, table.inputs, content.recipe.seed)
-    runtime: Runtime = NativeRuntime(list(content.members))
+    calibration = content.calibration.map if content.calibration else NONE
+    exported = export(content.members, table.features, table.problem, table.inputs, content.recipe.seed, calibration)
+    runtime: Runtime = NativeRuntime(NativeModel(list(content.members), calibration))
     if exported.model is not None:
         (folder / bundle.ONNX).write_bytes(exported.model)
         runtime = OnnxRuntime(exported.model, threads)
-    save_members(folder / bundle.NATIVE, content.algorithm, content.members)
+    save_members(folder / bundle.NATIVE, content.algorithm, content.members, calibration)
     _write_json(folder / bundle.SCHEMA, content.schema.model_dump(mode="json"))
     _write_json(folder / bundle.GOLDEN, _golden(content, runtime).model_dump())
     _write_json(folder / bundle.EVALUATION, content.evaluation)
@@ -110,6 +116,8 @@ def _manifest(content: Pack, exported: Export) -> Manifest:
         metrics=content.metrics,
         left_out=content.left_out,
         parity=exported.parity,
+        calibration=content.calibration,
+        intervals=content.intervals,
         libraries=_versions(content.algorithm),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -13,7 +13,7 @@ from rowcast.errors import Conflict
 from rowcast.models.bundle.contents import NATIVE, ONNX, TOLERANCE, Bundle
 
 if TYPE_CHECKING:
-    from rowcast.models.train.member import Member
+    from rowcast.models.bundle.native import NativeModel
 
 Feeds = Mapping[str, NDArray[Any]]
 """By feature: float32 [N,1] with NaN for missing, or for a category an object array of str with "" for missing."""
@@ -46,10 +46,10 @@ class OnnxRuntime:
 
 
 class NativeRuntime:
-    """Encoder in numpy and the model in its own library: the mean of one or more such members."""
+    """Encoder in numpy and the model in its own library: the mean of one or more such members, calibrated."""
 
-    def __init__(self, members: list[Member]) -> None:
-        self._members = members
+    def __init__(self, model: NativeModel) -> None:
+        self._model = model
 
     @staticmethod
     def load(folder: Path, threads: int = 1) -> NativeRuntime:
@@ -61,7 +61,7 @@ class NativeRuntime:
         from rowcast.models.encode.inputs import from_feeds
         from rowcast.models.train.member import mean_prediction
 
-        return mean_prediction(self._members, from_feeds(inputs))
+        return mean_prediction(self._model.members, from_feeds(inputs), self._model.calibration)
 
 
 def open_runtime(bundle: Bundle, threads: int = 1) -> Runtime:

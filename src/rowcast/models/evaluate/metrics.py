@@ -120,6 +120,18 @@ def evaluate(
     return _measure(problem, truth[kept], predicted[kept], counted[kept], groups, seed)
 
 
+def calibration_figures(problem: Problem, y: NDArray[Any], prediction: NDArray[Any]) -> dict[str, float]:
+    """``log_loss``, ``brier`` and ``ece`` (of several classes that of the most probable one). Inputs as above."""
+    truth, predicted = checked(problem, y, prediction)
+    ones = np.ones(len(truth))
+    shown = (predicted[:, 1], truth == 1)
+    if problem is Problem.MULTICLASS:
+        shown = (predicted.max(axis=1), np.argmax(predicted, axis=1) == truth)
+    losses = _mean_losses(_loss_columns(truth, predicted, ones).sum(axis=0))
+    error = calibration_bins(rank(*shown, ones), CALIBRATION_BINS).error
+    return {name: float(value) for name, value in losses.items()} | {"ece": error}
+
+
 def _measure(
     problem: Problem, y: NDArray[Any], prediction: Floats, weights: Floats, folds: NDArray[Any] | None, seed: int
 ) -> list[Metric]:

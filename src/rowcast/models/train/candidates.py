@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rowcast.datasets.schema import Feature
 from rowcast.errors import Internal, RowcastError
 from rowcast.models.algorithms import learner_of
-from rowcast.models.algorithms.learner import Examples, Learner, Lesson
+from rowcast.models.algorithms.learner import Examples, Learner, Lesson, Link
+from rowcast.models.calibrate.maps import predictions
 from rowcast.models.encode.encoder import Encoder, Style, fit_encoder
 from rowcast.models.encode.inputs import Floats, Indices, Inputs, take
 from rowcast.models.evaluate.importance import drops_in_score
@@ -56,12 +57,14 @@ class Conditions:
 
 @dataclass
 class Candidate:
-    """One algorithm: what came of its folds so far. ``predictions`` are NaN for rows that no fold has tested."""
+    """One algorithm: what came of its folds so far. ``scored`` [N,outputs] is NaN for rows that no fold has tested."""
 
     algorithm: str
     hyperparameters: dict[str, Any]
-    predictions: Floats
+    scored: Floats
     scores: list[float] = field(default_factory=list)
+    """The primary metric in every fold."""
+    link: Link = Link.NUMBER
     members: list[Member] = field(default_factory=list)
     rounds: list[float] = field(default_factory=list)
     """Trees that stopped early, scaled to all rows of the table."""
@@ -92,7 +95,7 @@ def cross_validate(
 
     Folds are the outer loop, so that the algorithms share the encoded rows of each.
     """
-    width = max(1, len(table.classes))
+    width = len(table.classes) if table.problem is Problem.MULTICLASS else 1
     candidates = [
         Candidate(name, values, np.full((len(table.y), width), np.nan, dtype=np.float32))
         for name, values in hyperparameters.items()
@@ -136,12 +139,13 @@ def _fit_fold(
         member, rounds = _fit(
             candidate, table, fold.training, encoded.training, encoded.encoder, conditions, number, step
         )
-        predicted = member.predict(encoded.testing)
-        reached = score(table.problem, table.y[fold.testing], predicted)
+        scored = member.score(encoded.testing)
+        reached = score(table.problem, table.y[fold.testing], predictions(member.model.link, scored))
     except Exception as error:  # noqa: BLE001 - one library's failure must not lose the other candidates
         candidate.failure = _failure(candidate.algorithm, error)
         return
-    candidate.predictions[fold.testing] = predicted
+    candidate.scored[fold.testing] = scored
+    candidate.link = member.model.link
     candidate.scores.append(reached)
     candidate.rounds += [] if rounds is None else [rounds]
     candidate.members += [member] if keep_member else []

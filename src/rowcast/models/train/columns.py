@@ -12,6 +12,9 @@ from rowcast.errors import InvalidInput, Problem
 from rowcast.models.recipe import Recipe
 from rowcast.models.views import LeftOut
 
+EVERY_COLUMN = "*"
+"""Stands in ``optional`` for all features."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -29,6 +32,7 @@ def check_names(recipe: Recipe, schema: FeatureSchema) -> None:
         "features": recipe.features or [],
         "include": recipe.include,
         "exclude": recipe.exclude,
+        "optional": [name for name in recipe.optional if name != EVERY_COLUMN],
         "kinds": list(recipe.kinds),
         "time_column": [recipe.time_column] if recipe.time_column else [],
     }
@@ -60,6 +64,17 @@ def choose(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> Choi
     chosen = [name for name in schema.names if name not in reasons and name != recipe.target]
     left_out = [LeftOut(column=name, reason=reason) for name, reason in reasons.items()]
     return _checked(Choice(chosen, left_out, _used_in_spite(chosen, profile)))
+
+
+def learned_from(choice: Choice, recipe: Recipe, schema: FeatureSchema) -> FeatureSchema:
+    """The schema of the features, those that the recipe calls optional allowed to be missing."""
+    chosen = schema.select(choice.features)
+    optional = set(chosen.names if EVERY_COLUMN in recipe.optional else recipe.optional)
+    relaxed = (
+        feature.model_copy(update={"may_be_missing": True}) if feature.name in optional else feature
+        for feature in chosen.features
+    )
+    return chosen.model_copy(update={"features": tuple(relaxed)})
 
 
 def _reasons(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.datasets.table import scan
+from rowcast.datasets.values import read_flag
 from rowcast.models.encode.inputs import MISSING, Column, Labels
 from rowcast.models.train.target import WrittenTarget
 
@@ -40,7 +42,13 @@ def read_target(path: Path, schema: FeatureSchema, name: str) -> WrittenTarget:
     labels = _labels(column)
     if feature.kind is Kind.FLAG and len(set(labels.levels) - {MISSING}) > 2:
         labels = _one_spelling_each(labels, read_moments(path, schema, name))
-    return WrittenTarget(feature.kind, None, labels.texts())
+    return WrittenTarget(feature.kind, None, labels.texts(), _meaning_yes(labels.levels, feature))
+
+
+def _meaning_yes(levels: Sequence[str], feature: Feature) -> frozenset[str]:
+    if feature.kind is not Kind.FLAG:
+        return frozenset()
+    return frozenset(level for level in levels if read_flag(level, feature) == 1.0)
 
 
 def read_moments(path: Path, schema: FeatureSchema, name: str) -> NDArray[np.float64]:

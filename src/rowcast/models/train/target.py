@@ -22,11 +22,15 @@ _FEWEST_ROWS = 10
 
 @dataclass(frozen=True)
 class WrittenTarget:
-    """The target's column as read: ``numbers`` [N] with NaN for missing, if it has any, and ``labels`` or None."""
+    """The target's column as read: ``numbers`` [N] with NaN for missing, if it has any, and ``labels`` or None.
+
+    ``yes`` are the labels of a flag that mean yes.
+    """
 
     kind: Kind
     numbers: NDArray[np.float64] | None
     labels: NDArray[Any] | None
+    yes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def _classes(written: WrittenTarget, recipe: Recipe, problem: Problem) -> Target
         raise _refused(
             "target_too_many_classes", recipe, f"has {len(kept)} classes; {_MOST_ASKED_CLASSES} are the most."
         )
-    ordered = _ordered(names, counts, kept, recipe)
+    ordered = _ordered(names, counts, kept, recipe, written.yes)
     code_of = np.full(len(names), -1, dtype=np.int64)
     code_of[ordered] = np.arange(len(ordered))
     rows = np.flatnonzero(code_of[codes] >= 0)
@@ -151,14 +155,16 @@ def _learnable(
     return kept, [f"{alone} classes of {recipe.target!r} with a single row were left out, with their rows."]
 
 
-def _ordered(names: NDArray[Any], counts: NDArray[np.int64], kept: list[int], recipe: Recipe) -> list[int]:
-    """Two classes: negative, positive. More: by number if they are numbers, else by name."""
+def _ordered(
+    names: NDArray[Any], counts: NDArray[np.int64], kept: list[int], recipe: Recipe, yes: frozenset[str]
+) -> list[int]:
+    """Two classes: negative, positive, which is yes if one is, else the rarer. More: by number or else by name."""
     if len(kept) > 2:
         if recipe.positive_class is not None:
             raise _refused_positive(f"'positive_class' is for a target of two classes, and this one has {len(kept)}.")
         return sorted(kept, key=lambda i: _sort_key(str(names[i])))
     if recipe.positive_class is None:
-        return sorted(kept, key=lambda i: (-counts[i], names[i]))
+        return sorted(kept, key=lambda i: (names[i] in yes, -counts[i], names[i]))
     wanted = recipe.positive_class.strip()
     if wanted not in {names[i] for i in kept}:
         raise _refused_positive(

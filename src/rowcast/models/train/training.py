@@ -20,9 +20,7 @@ from rowcast.errors import InvalidInput, Problem
 from rowcast.models.bundle.contents import DatasetReference
 from rowcast.models.bundle.packing import Pack, pack
 from rowcast.models.encode.inputs import take
-from rowcast.models.evaluate.curves import curves
-from rowcast.models.evaluate.importance import importance
-from rowcast.models.evaluate.metrics import evaluate, greater_is_better, primary_metric
+from rowcast.models.evaluate.metrics import greater_is_better, primary_metric
 from rowcast.models.presets import Plan, plan
 from rowcast.models.recipe import Recipe, TrainingRequest
 from rowcast.models.train.candidates import (
@@ -33,14 +31,15 @@ from rowcast.models.train.candidates import (
     fit_for_serving,
     with_automatic,
 )
-from rowcast.models.train.columns import Choice, check_names, choose
+from rowcast.models.train.columns import Choice, check_names, choose, learned_from
 from rowcast.models.train.fold_plan import TestedRows, plan_folds
+from rowcast.models.train.judging import Judged, judge
 from rowcast.models.train.kinds import with_kinds
 from rowcast.models.train.progress import TrainingProgress
 from rowcast.models.train.reading import read_inputs, read_moments, read_target
+from rowcast.models.train.repeats import repeats_warning
 from rowcast.models.train.target import Target
 from rowcast.models.train.target import read_target as target_of
-from rowcast.models.views import Metric
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,6 @@ class _Prepared:
     table: Table
     moments: NDArray[np.float64] | None
     warnings: list[str]
-
-
-@dataclass(frozen=True)
-class _Judged:
-    candidate: Candidate
-    metrics: list[Metric]
-    evaluation: dict[str, Any]
 
 
 def train(
@@ -120,7 +112,7 @@ def _prepare(path: Path, recipe: Recipe, schema: FeatureSchema, progress: Traini
     progress.prepare("looking for leaks and identifiers", 0.2)
     choice = choose(recipe, schema, profile(path, _to_profile(recipe, schema), recipe.target))
     progress.prepare("reading the features", 0.7)
-    features = schema.select(choice.features)
+    features = learned_from(choice, recipe, schema)
     table = Table(
         features=features.features,
         inputs=take(read_inputs(path, features), target.rows),
@@ -137,7 +129,7 @@ def _prepare(path: Path, recipe: Recipe, schema: FeatureSchema, progress: Traini
         target=target,
         table=table,
         moments=None if moments is None else moments[target.rows],
-        warnings=[*target.warnings, *choice.warnings],
+        warnings=[*target.warnings, *choice.warnings, *repeats_warning(table.inputs, target.y, recipe.seed)],
     )
     return prepared if moments is None else _without_unknown_moments(prepared)
 
@@ -184,15 +176,16 @@ def _conditions(recipe: Recipe, threads: int) -> Conditions:
     )
 
 
-def _judge(
-    prepared: _Prepared, tested: TestedRows, conditions: Conditions, progress: TrainingProgress
-) -> list[_Judged]:
+def _judge(prepared: _Prepared, tested: TestedRows, conditions: Conditions, progress: TrainingProgress) -> list[Judged]:
     """Cross-validate, drop the algorithms that failed, and order the others best first."""
     table, work = prepared.table, prepared.plan
     values = {name: with_automatic(name, given, len(table.y)) for name, given in work.hyperparameters.items()}
     progress.begin(len(values), len(tested.folds), table.problem)
     candidates = cross_validate(table, tested.folds, values, conditions, work.average_folds, progress.step)
-    judged = [_measured(candidate, prepared, tested) for candidate in _succeeded(candidates, prepared.warnings)]
+    judged = [
+        judge(candidate, table, prepared.target.positive_class, tested, conditions)
+        for candidate in _succeeded(candidates, prepared.warnings)
+    ]
     primary = primary_metric(table.problem)
     sign = -1.0 if greater_is_better(primary) else 1.0
     return sorted(judged, key=lambda one: sign * next(m.value for m in one.metrics if m.name == primary))
@@ -209,25 +202,8 @@ def _succeeded(candidates: Sequence[Candidate], warnings: list[str]) -> list[Can
     return kept
 
 
-def _measured(candidate: Candidate, prepared: _Prepared, tested: TestedRows) -> _Judged:
-    table = prepared.table
-    rows = np.flatnonzero(tested.fold_of_row >= 0)
-    y, predicted = table.y[rows], candidate.predictions[rows]
-    metrics = evaluate(
-        table.problem,
-        y,
-        predicted,
-        table.classes,
-        prepared.target.positive_class,
-        tested.fold_of_row[rows],
-        seed=prepared.recipe.seed,
-    )
-    shown = curves(table.problem, y, predicted, table.classes)
-    return _Judged(candidate, metrics, shown | {"importance": importance(candidate.drops, table.features)})
-
-
 def _serve(
-    judged: _Judged,
+    judged: Judged,
     prepared: _Prepared,
     conditions: Conditions,
     source: DatasetReference,
@@ -254,6 +230,8 @@ def _serve(
             evaluation=judged.evaluation,
             left_out=prepared.choice.left_out,
             warnings=prepared.warnings,
+            calibration=judged.calibration,
+            intervals=judged.intervals,
         ),
         storage,
         key,

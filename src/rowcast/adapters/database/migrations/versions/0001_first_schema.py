@@ -1,4 +1,4 @@
-"""The first schema: accounts, datasets, models and tasks."""
+"""The first schema: accounts, datasets, models, tasks and receipts."""
 
 from __future__ import annotations
 
@@ -164,6 +164,30 @@ def upgrade() -> None:
         sa.UniqueConstraint("training_task_id", "algorithm", name="uq_model_versions_training_task_id_algorithm"),
     )
     op.create_index("ix_model_versions_dataset_version_id", "model_versions", ["dataset_version_id"], unique=False)
+    op.create_table(
+        "receipts",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("principal_id", sa.String(length=32), nullable=False),
+        sa.Column("model", sa.String(length=100), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("alias", sa.String(length=50), nullable=True),
+        sa.Column("model_version_id", sa.String(length=32), nullable=False),
+        sa.Column("bundle_hash", sa.String(length=64), nullable=False),
+        sa.Column("dataset_version_id", sa.String(length=32), nullable=True),
+        sa.Column("policy_version", sa.Integer(), nullable=True),
+        sa.Column("row_count", sa.Integer(), nullable=False),
+        sa.Column("skipped", sa.Integer(), nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=False),
+        sa.Column("inputs_hash", sa.String(length=64), nullable=False),
+        sa.Column("inputs_kept", sa.String(length=10), nullable=False),
+        sa.Column("options", sa.Text(), nullable=True),
+        sa.Column("outputs", sa.LargeBinary(), nullable=False),
+        sa.Column("inputs", sa.LargeBinary(), nullable=True),
+        sa.Column("reply", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_receipts"),
+    )
+    op.create_index("ix_receipts_principal_id_id", "receipts", ["principal_id", "id"], unique=False)
+    op.create_index("ix_receipts_model_id", "receipts", ["model", "id"], unique=False)
 
 
 def downgrade() -> None:

@@ -1,0 +1,29 @@
+"""``make bench``: every benchmark, its figures into results/, the ratios in the last line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks import predict, table
+from benchmarks.machine import describe
+
+BENCHMARKS = {"table": table.run, "predict": predict.run}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Run the benchmarks that are named, or all."""
+    ratios = []
+    for name in sys.argv[1:] or BENCHMARKS:
+        lines, ratio = BENCHMARKS[name]()
+        ratios.append(ratio)
+        report = "\n".join([f"# {name}", "", describe(), "", *lines, "", ratio, ""])
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.md").write_text(report)
+        print(report)
+    print(" ".join(ratios))
+
+
+if __name__ == "__main__":
+    main()

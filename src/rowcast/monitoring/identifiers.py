@@ -1,0 +1,30 @@
+"""Receipt ids: 32 hexadecimal digits, twelve of its millisecond, three of the part of it, and the others random.
+
+So receipts are in the order of time by their primary key alone, a new one goes to the end of the index, and an id
+cannot be guessed: 68 bits of it are random.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+
+_EARLIEST, _LATEST = 0, 2**48 - 1
+
+
+def new_receipt_id() -> str:
+    return f"{(time.time_ns() << 12) // 1_000_000:015x}{os.urandom(9).hex()[1:]}"
+
+
+def moment_of(receipt_id: str) -> datetime:
+    """When the receipt was made, to the millisecond."""
+    seconds, milliseconds = divmod(int(receipt_id[:12], 16), 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
+
+
+def first_id_at(moment: datetime) -> str:
+    """What every id from this moment on is not less than, and every earlier one is."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    milliseconds = -int(-aware.timestamp() * 1000 // 1)
+    return f"{min(max(milliseconds, _EARLIEST), _LATEST):012x}{'0' * 20}"

@@ -1,0 +1,104 @@
+"""Replay: the call of a receipt, answered again by the very version that answered it, and compared bit for bit."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import msgspec
+
+from rowcast.accounts.principal import Principal
+from rowcast.errors import Conflict, NotFound
+from rowcast.monitoring.packing import unpacked
+from rowcast.monitoring.queries import find_receipt, options_of
+from rowcast.monitoring.receipts import answered, with_receipt
+from rowcast.monitoring.tables import ReceiptRow
+from rowcast.scoring.answers import encode
+from rowcast.scoring.catalog import Catalog
+from rowcast.scoring.loaded import LoadedModel
+from rowcast.scoring.requests import RowsToScore
+from rowcast.tables import Database
+
+MAX_DIFFERENCES = 20
+
+
+def replay(database: Database, catalog: Catalog, principal: Principal, receipt_id: str) -> bytes:
+    """``views.Replay`` as JSON, wherever the model's aliases point by now.
+
+    Raises:
+        NotFound: there is no such receipt among the caller's.
+        Conflict: its inputs were not kept whole, or its version was deleted.
+        Unavailable: the version does not open, or the database does not answer.
+    """
+    with database.reading() as session:
+        row, _ = find_receipt(session, principal, receipt_id)
+    asked = _asked(row)
+    model = _version(catalog, row)
+    answers, outputs = answered(principal, model, row.alias, asked)
+    reply = with_receipt(encode(answers), row.id)
+    differences = _differences(unpacked(row.reply), reply)
+    return msgspec.json.encode(
+        {
+            "receipt": row.id,
+            "matches": outputs == row.outputs and not differences,
+            "model": row.model,
+            "version": row.number,
+            "answer": msgspec.Raw(reply),
+            "outputs": b64encode(outputs).decode(),
+            "differences": differences,
+        }
+    )
+
+
+def _asked(row: ReceiptRow) -> RowsToScore:
+    """The call as it was sent."""
+    if row.inputs_kept == "redacted":
+        message = "Some fields of this call were hidden by the settings, so it cannot be answered again."
+        raise Conflict("receipt_inputs_redacted", message)
+    if row.inputs is None:
+        message = "The inputs of this call were not kept, as the settings said, so it cannot be answered again."
+        raise Conflict("receipt_inputs_not_kept", message)
+    return msgspec.convert({**options_of(row), "rows": msgspec.json.decode(unpacked(row.inputs))}, RowsToScore)
+
+
+def _version(catalog: Catalog, row: ReceiptRow) -> LoadedModel:
+    """Exactly the version that answered: a model that was deleted and trained anew under its name is another."""
+    try:
+        model = catalog.get(f"{row.model}@{row.number}").model
+    except NotFound:
+        raise _deleted(row) from None
+    if model.key.id != row.model_version_id:
+        raise _deleted(row)
+    if model.key.bundle_hash != row.bundle_hash:
+        message = f"Version {row.number} of model '{row.model}' is no longer the one that answered this call."
+        raise Conflict("receipt_version_changed", message)
+    return model
+
+
+def _deleted(row: ReceiptRow) -> Conflict:
+    message = f"Version {row.number} of model '{row.model}', which answered this call, was deleted."
+    return Conflict("receipt_version_deleted", message)
+
+
+def _differences(before: bytes, after: bytes) -> list[dict[str, Any]]:
+    """Rows that are not answered as they were. What a later release says beside that is no difference."""
+    if before == after:
+        return []
+    pairs = zip(_answers(before), _answers(after), strict=True)
+    found = [
+        {"row": number, "answered": told, "now": now}
+        for number, (told, now) in enumerate(pairs, 1)
+        if not _same(told, now)
+    ]
+    return found[:MAX_DIFFERENCES]
+
+
+def _answers(reply: bytes) -> list[dict[str, Any] | None]:
+    answers: list[dict[str, Any] | None] = msgspec.json.decode(reply)["predictions"]
+    return answers
+
+
+def _same(told: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:
+    if told is None or now is None:
+        return told is now
+    return all(name in now and now[name] == value for name, value in told.items())

@@ -1,0 +1,80 @@
+"""Retention: receipts that are older than they are to be kept are deleted, a few at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from rowcast.errors import Unavailable
+from rowcast.monitoring.identifiers import first_id_at
+from rowcast.monitoring.tables import ReceiptRow
+from rowcast.tables import Database, now
+
+BATCH = 200
+"""Few enough that nobody who waits to write notices."""
+
+PAUSE_SECONDS = 0.05
+SWEEP_SECONDS = 600.0
+
+log = logging.getLogger(__name__)
+
+
+def delete_old(database: Database, *, days: float, stopping: threading.Event | None = None) -> int:
+    """Delete the receipts that are older than so many days, in short transactions; returns how many.
+
+    Raises:
+        Unavailable: the database does not answer; what was deleted so far stays so.
+    """
+    stopping = stopping or threading.Event()
+    before = first_id_at(now() - timedelta(days=days))
+    old = select(ReceiptRow.id).where(ReceiptRow.id < before).order_by(ReceiptRow.id).limit(BATCH)
+    deleted = 0
+    while not stopping.is_set():
+        with database.reading() as session:
+            ids = list(session.scalars(old))
+        if not ids:
+            break
+        with database.transaction() as session:
+            session.execute(
+                delete(ReceiptRow).where(ReceiptRow.id.in_(ids)).execution_options(synchronize_session=False)
+            )
+        deleted += len(ids)
+        stopping.wait(PAUSE_SECONDS)
+    return deleted
+
+
+class Retention:
+    """A thread that does so every ten minutes. With 0 days receipts are kept for ever and there is no thread."""
+
+    def __init__(self, database: Database, *, days: float) -> None:
+        self._database = database
+        self._days = days
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._sweep, name="receipt-retention", daemon=True)
+
+    def start(self) -> None:
+        """Begin. To be called once."""
+        if self._days:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Return when no more is deleted."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _sweep(self) -> None:
+        while True:
+            try:
+                deleted = delete_old(self._database, days=self._days, stopping=self._stopping)
+                if deleted:
+                    log.info("%d receipts were older than %g days and are deleted", deleted, self._days)
+            except Unavailable as error:
+                log.warning("old receipts are not deleted: %s", error.code)
+            except Exception as error:  # noqa: BLE001  (a thread that ended would be missing until the next start)
+                log.error("old receipts are not deleted: %s", type(error).__name__)
+            if self._stopping.wait(SWEEP_SECONDS):
+                return

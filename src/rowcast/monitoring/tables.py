@@ -1,0 +1,44 @@
+"""Receipts: one row for each prediction call, written by the journal and never changed."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from rowcast.tables import Base
+
+
+class ReceiptRow(Base):
+    """Who asked which model what, and what was answered.
+
+    It refers to nothing by a foreign key: it stays when the model, the dataset or the account is gone. The large
+    columns come last, so that a list reads only the first page of a row.
+    """
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        Index("ix_receipts_principal_id_id", "principal_id", "id"),
+        Index("ix_receipts_model_id", "model", "id"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Starts with its moment: see ``identifiers``."""
+    principal_id: Mapped[str] = mapped_column(String(32))
+    model: Mapped[str] = mapped_column(String(100))
+    number: Mapped[int]
+    alias: Mapped[str | None] = mapped_column(String(50))
+    model_version_id: Mapped[str] = mapped_column(String(32))
+    bundle_hash: Mapped[str] = mapped_column(String(64))
+    dataset_version_id: Mapped[str | None] = mapped_column(String(32))
+    policy_version: Mapped[int | None]
+    row_count: Mapped[int]
+    skipped: Mapped[int]
+    price: Mapped[int] = mapped_column(BigInteger)
+    inputs_hash: Mapped[str] = mapped_column(String(64))
+    inputs_kept: Mapped[str] = mapped_column(String(10))
+    options: Mapped[str | None] = mapped_column(Text)
+    """The rest of the request as JSON, without the rows; None where all of it is as by default."""
+    outputs: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    """What the model gave for the rows that were answered: float32, little-endian, row by row."""
+    inputs: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    reply: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)

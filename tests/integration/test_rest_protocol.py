@@ -1,0 +1,74 @@
+"""Below the application: what is no HTTP, or has no end."""
+
+import json
+import socket
+import threading
+
+import pytest
+
+from rowcast.entrypoints.rest.app import create_app
+from rowcast.entrypoints.rest.serving import HEAD_BYTES, bind, server
+
+
+@pytest.fixture(scope="module")
+def address():
+    listener, ready = bind("127.0.0.1", 0), threading.Event()
+    serving = server(create_app(), log_level="error", ready=ready.set)
+    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
+    thread.start()
+    assert ready.wait(30)
+    yield listener.getsockname()
+    serving.should_exit = True
+    thread.join(30)
+    listener.close()
+
+
+def exchange(address, *pieces):
+    """The status and the body of what the server says to this until it closes the connection."""
+    with socket.create_connection(address, timeout=30) as connection:
+        try:
+            for piece in pieces:
+                connection.sendall(piece)
+        except OSError:  # it would not hear the rest
+            pass
+        answer = b""
+        try:
+            while chunk := connection.recv(65536):
+                answer += chunk
+        except ConnectionResetError:  # closed with some of the request unread
+            pass
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), head.lower(), body
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"BREW / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"],
+)
+def test_what_is_no_http_gets_a_problem_too(address, request_):
+    status, head, body = exchange(address, request_)
+    assert status == 400
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["code"] == "http_invalid"
+
+
+def test_headers_without_end_are_cut_off(address):
+    begun = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\nX-Long: "
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(begun)
+        sent = 0
+        with pytest.raises(OSError):
+            while sent < 1000 * HEAD_BYTES:
+                connection.sendall(b"a" * HEAD_BYTES)
+                sent += HEAD_BYTES
+    assert sent < 1000 * HEAD_BYTES
+
+
+def test_long_bodies_and_many_requests_on_a_connection_are_not_taken_for_headers(address):
+    get = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n%s\r\n"
+    post = b"POST /api/v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (8 * HEAD_BYTES)
+    status, _, body = exchange(
+        address, get % b"", post, b"x" * (8 * HEAD_BYTES), get % b"", get % b"Connection: close\r\n"
+    )
+    assert status == 200
+    assert (body.count(b"HTTP/1.1 200"), body.count(b"HTTP/1.1 404")) == (2, 1)
