@@ -18,6 +18,7 @@ from rowcast.entrypoints.rest import (
     trainings,
     what_if,
 )
+from rowcast.entrypoints.rest.hot_path import HotPath
 from rowcast.entrypoints.rest.limits import BodyLimit
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.services import Services
@@ -56,6 +57,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         api.include_router(router)
     app.include_router(api)
     documentation.install(app)
+    app.add_middleware(HotPath)
     problems.install(app)
     max_bytes = services.settings.max_body_bytes if services else DEFAULT_BODY_BYTES
     app.add_middleware(BodyLimit, max_bytes=max_bytes, upload_path=f"{API}/datasets")

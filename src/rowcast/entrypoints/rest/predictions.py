@@ -8,14 +8,13 @@ from typing import Any
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
-from rowcast.entrypoints.rest.direct import DirectRoute
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import ModelReference
 from rowcast.entrypoints.rest.security import Anyone, Wired
 from rowcast.scoring.requests import decode
 from rowcast.scoring.views import Predictions, PredictRequest
 
-router = APIRouter(prefix="/models", tags=["predictions"], route_class=DirectRoute)
+router = APIRouter(prefix="/models", tags=["predictions"])
 
 BYTES_ON_THE_LOOP = 16 * 1024
 """Bodies up to this size are answered in less time than handing them to a thread takes; larger ones would hold up

@@ -82,6 +82,11 @@ def install(app: FastAPI) -> None:
     app.add_middleware(LastResort)
 
 
+async def answer_to(request: Request, error: RowcastError | HTTPException) -> ProblemResponse:
+    """The problem that an error of ours or of the framework's is answered with."""
+    return await (_rowcast_error if isinstance(error, RowcastError) else _http_error)(request, error)
+
+
 async def _rowcast_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RowcastError)
     if isinstance(error, errors.Internal):
