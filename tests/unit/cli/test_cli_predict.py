@@ -53,7 +53,7 @@ def test_reasons_are_written_beside_the_rows(rowcast: Run, trained: str, loans: 
     out = tmp_path / "out.csv"
     assert rowcast("predict", trained, loans, "--explain", "--reasons", "1", "--output", out).code == 0
     written = table(out)
-    assert list(written[0])[-3:] == ["prediction", "probability", "reasons"]
+    assert list(written[0])[-3:] == ["prediction", "probability_lost", "reasons"]
     assert all(row["reasons"].startswith("amount is") for row in written)
 
 
@@ -90,7 +90,7 @@ def test_predictions_are_written_beside_the_rows(rowcast: Run, trained: str, loa
     out = tmp_path / "out.csv"
     assert rowcast("predict", trained, loans, "--output", out).code == 0
     written = table(out)
-    assert list(written[0]) == ["id", "amount", "grade", "status", "prediction", "probability"]
+    assert list(written[0]) == ["id", "amount", "grade", "status", "prediction", "probability_lost"]
     assert [(row["id"], row["prediction"]) for row in written] == [
         ("1", "paid"),
         ("2", "lost"),
@@ -101,7 +101,7 @@ def test_predictions_are_written_beside_the_rows(rowcast: Run, trained: str, loa
     as_json = tmp_path / "out.json"
     rowcast("predict", trained, loans, "--output", as_json)
     assert json.loads(as_json.read_text())[1] == {
-        "id": "2", "amount": "900", "grade": "B", "status": "lost", "prediction": "lost", "probability": 0.9
+        "id": "2", "amount": "900", "grade": "B", "status": "lost", "prediction": "lost", "probability_lost": 0.9
     }  # fmt: skip
     lines = tmp_path / "out.jsonl"
     rowcast("predict", trained, loans, "--output", lines)
@@ -113,7 +113,10 @@ def test_a_column_that_is_called_prediction_stays(rowcast: Run, trained: str, tm
     path.write_text("amount,prediction\n900,mine\n")
     out = tmp_path / "out.csv"
     rowcast("predict", trained, path, "--output", out)
-    assert out.read_text().splitlines() == ["amount,prediction,rowcast_prediction,probability", "900,mine,lost,0.9"]
+    assert out.read_text().splitlines() == [
+        "amount,prediction,rowcast_prediction,probability_lost",
+        "900,mine,lost,0.9",
+    ]
 
 
 def test_a_bad_row_refuses_all_or_is_skipped(rowcast: Run, trained: str, tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_a_long_file_streams_through(rowcast: Run, standin: Standin, trained: st
     path.write_text("amount\n" + "".join(f"{n % 1000}\n" for n in range(95)))
     assert rowcast("predict", trained, path, "--output", out).code == 0
     written = table(out)
-    assert [float(row["probability"]) for row in written] == [(n % 1000) / 1000 for n in range(95)]
+    assert [float(row["probability_lost"]) for row in written] == [(n % 1000) / 1000 for n in range(95)]
 
 
 def test_rows_come_from_stdin_too(rowcast: Run, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:

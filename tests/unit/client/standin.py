@@ -584,7 +584,8 @@ def scored(row: dict[str, Any], number: int) -> Prediction | dict[str, Any]:
     except ValueError:
         return {"code": "field_unreadable", "message": "must be a number", "row": number, "field": "amount"}
     probability = min(1.0, amount / 1000)
-    return Prediction(value="lost" if probability >= 0.5 else "paid", probability=probability)
+    both = {"paid": 1 - probability, "lost": probability}
+    return Prediction(value="lost" if probability >= 0.5 else "paid", probability=probability, probabilities=both)
 
 
 def explained(prediction: Prediction, row: dict[str, Any], most: int) -> Prediction:

@@ -295,3 +295,10 @@ def test_errors_never_repeat_cells(room: Room) -> None:
     for data in (b"a,b\n" + secret + b"\n", b'a,b\n1,2\n"' + secret + b",4\n5,6\n", b"a,b\n" + secret + b"\x00,1\n"):
         error = room.refused(data)
         assert secret.decode() not in str(error.to_dict())
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\xff\xfe", b"\xef\xbb\xbf\r\n", b"\xff\xfe\n\0", b" \n\n"])
+def test_a_file_of_an_encoding_mark_alone_is_empty(room: Room, content: bytes) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        room.upload(content)
+    assert caught.value.code == "dataset_empty"

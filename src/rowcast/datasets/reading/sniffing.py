@@ -65,9 +65,13 @@ class Dialect:
     header: tuple[str, ...]
 
 
+_BLANK = re.compile(rb"(\xef\xbb\xbf|\xff\xfe(\0\0)?|(\0\0)?\xfe\xff)?[\s\0]*")
+"""What an empty file may still hold: the mark of an encoding, white space, and the zeros of wide characters."""
+
+
 def file_format(head: bytes) -> Literal["parquet", "text"]:
     """The format of a file by its first bytes; InvalidInput with what to do instead for anything but a table."""
-    if not head.strip():
+    if _BLANK.fullmatch(head):
         raise InvalidInput("dataset_empty", "The file is empty. Upload a table with a header and at least one row.")
     if head.startswith(b"PAR1"):
         return "parquet"

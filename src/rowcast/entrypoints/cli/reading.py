@@ -189,4 +189,5 @@ def _parquet(file: IO[bytes]) -> Rows:
         frame = polars.read_parquet(file)
     except polars.exceptions.PolarsError:
         raise InvalidInput("parquet_unreadable", "The file cannot be read as Parquet.") from None
-    return Rows(frame.iter_rows(named=True), frame.columns)
+    # What a file calls "not a number" is a value that is not known, as an empty cell is.
+    return Rows(frame.fill_nan(None).iter_rows(named=True), frame.columns)

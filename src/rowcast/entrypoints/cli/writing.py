@@ -28,8 +28,9 @@ def columns_of(prediction: Prediction | None, error: str = "") -> Row:
     if prediction is None:
         return {"prediction": None, "error": error}
     found: Row = {"prediction": prediction.value}
-    if prediction.probability is not None:
-        found["probability"] = prediction.probability
+    if prediction.probability is not None and prediction.probabilities:
+        positive = list(prediction.probabilities)[-1]  # of two classes the second is the positive one
+        found[f"probability_{positive}"] = prediction.probability
     elif prediction.probabilities:
         found |= {f"probability_{name}": value for name, value in prediction.probabilities.items()}
     if prediction.interval is not None:
@@ -74,7 +75,8 @@ def probability_columns(classes: list[str]) -> list[str]:
     """The names of the columns that ``columns_of`` gives a model of these classes."""
     if not classes:
         return []
-    return ["probability"] if len(classes) == 2 else [f"probability_{name}" for name in classes]
+    named = classes[-1:] if len(classes) == 2 else classes
+    return [f"probability_{name}" for name in named]
 
 
 @dataclass
