@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from rowcast.monitoring.journal import Journal
     from rowcast.monitoring.keeping import Keeping
     from rowcast.scoring.catalog import Catalog
+    from rowcast.tables import Database
+    from rowcast.tasks.handlers import Handler
+    from rowcast.tasks.notice import Notices
     from rowcast.tasks.ports import Broker, Compute
+    from rowcast.tasks.runner import Runner
 
 JOBS = {
     "import": "rowcast.datasets.reading.importing:import_table",
@@ -195,60 +199,30 @@ def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port
 
 
 def assemble(settings: Settings, stack: ExitStack) -> tuple[Services, Worker, str | None]:
-    """The parts, wired; what has to be closed is left to the stack."""
+    """The parts, wired, and the administrator's key when it was made just now; the stack closes them."""
     from rowcast.accounts.keys import Keyring, first_administrator
     from rowcast.adapters.database.engine import open_database
     from rowcast.adapters.database.schema import upgrade
     from rowcast.entrypoints.services import Services
-    from rowcast.entrypoints.worker.loop import Worker
     from rowcast.monitoring.receipts import Receipts
     from rowcast.scoring.catalog import Catalog
     from rowcast.tasks.desk import Desk
-    from rowcast.tasks.handlers import DATA, TRAIN, Limits
     from rowcast.tasks.kinds import handlers
-    from rowcast.tasks.leftovers import remove_leftovers
     from rowcast.tasks.notice import Notices
-    from rowcast.tasks.recovery import release_all
-    from rowcast.tasks.runner import Runner
 
     database = open_database(settings.resolved_database_url)
     stack.callback(database.dispose)
     upgrade(database.engine)
+    with database.transaction() as session:
+        new_key = first_administrator(session, settings.api_key)
     storage = open_storage(settings.resolved_storage_url)
     broker = open_broker(settings.broker_url)
     stack.callback(broker.close)
     notices, kinds = Notices(), handlers()
-    limits = Limits(settings.ingest_timeout_seconds, settings.training_timeout_seconds, settings.job_threads)
-    runner = Runner(
-        database=database,
-        storage=storage,
-        compute=open_compute(settings),
-        notices=notices,
-        handlers=kinds,
-        limits=limits,
-        worker=f"{os.uname().nodename}:{os.getpid()}",
-        lease_seconds=settings.lease_seconds,
-        max_attempts=settings.max_attempts,
-    )
-    with database.transaction() as session:
-        new_key = first_administrator(session, settings.api_key)
-        lost = release_all(session, max_attempts=settings.max_attempts)
-    for task in lost:
-        runner.abandon(task)
-    remove_leftovers(database, storage)
-    if isinstance(storage, LocalStorage):
-        storage.remove_leftovers()
-    for folder in (INCOMING, SCRATCH):
-        _empty(settings.data_dir / folder)
+    runner = _runner(settings, database, storage, notices, kinds)
+    _recover(settings, database, storage, runner)
     catalog = Catalog(database, storage, max_loaded=settings.max_loaded_models)
     _keep_fresh(catalog, stack)
-    worker = Worker(
-        database=database,
-        broker=broker,
-        runner=runner,
-        lanes={DATA: settings.workers, TRAIN: settings.workers},
-        max_attempts=settings.max_attempts,
-    )
     services = Services(
         settings=settings,
         database=database,
@@ -261,7 +235,57 @@ def assemble(settings: Settings, stack: ExitStack) -> tuple[Services, Worker, st
         receipts=Receipts(open_journal(settings, database, stack), _keeping(settings)),
         incoming=settings.data_dir / INCOMING,
     )
-    return services, worker, new_key
+    return services, _worker(settings, database, broker, runner), new_key
+
+
+def _runner(
+    settings: Settings, database: Database, storage: Storage, notices: Notices, kinds: Mapping[str, Handler]
+) -> Runner:
+    """What carries tasks out in this process."""
+    from rowcast.tasks.handlers import Limits
+    from rowcast.tasks.runner import Runner
+
+    return Runner(
+        database=database,
+        storage=storage,
+        compute=open_compute(settings),
+        notices=notices,
+        handlers=kinds,
+        limits=Limits(settings.ingest_timeout_seconds, settings.training_timeout_seconds, settings.job_threads),
+        worker=f"{os.uname().nodename}:{os.getpid()}",
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+    )
+
+
+def _worker(settings: Settings, database: Database, broker: Broker, runner: Runner) -> Worker:
+    """The threads that take tasks, not started yet."""
+    from rowcast.entrypoints.worker.loop import Worker
+    from rowcast.tasks.handlers import DATA, TRAIN
+
+    return Worker(
+        database=database,
+        broker=broker,
+        runner=runner,
+        lanes={DATA: settings.workers, TRAIN: settings.workers},
+        max_attempts=settings.max_attempts,
+    )
+
+
+def _recover(settings: Settings, database: Database, storage: Storage, runner: Runner) -> None:
+    """Queue again what a killed process had in hand and remove what it left lying about: this one is alone here."""
+    from rowcast.tasks.leftovers import remove_leftovers
+    from rowcast.tasks.recovery import release_all
+
+    with database.transaction() as session:
+        lost = release_all(session, max_attempts=settings.max_attempts)
+    for task in lost:
+        runner.abandon(task)
+    remove_leftovers(database, storage)
+    if isinstance(storage, LocalStorage):
+        storage.remove_leftovers()
+    for folder in (INCOMING, SCRATCH):
+        _empty(settings.data_dir / folder)
 
 
 def open_journal(settings: Settings, database: SqlDatabase, stack: ExitStack) -> Journal:

@@ -141,7 +141,7 @@ def test_a_file_that_may_not_grow_is_full_and_what_was_there_stays(path):
     database.dispose()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.skipif(os.geteuid() != 0 and "CI" not in os.environ, reason="only root can mount a small disk")
 def test_a_full_disk_is_said_so_and_what_was_there_stays(tmp_path):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=True)
     try:

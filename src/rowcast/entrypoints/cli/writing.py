@@ -136,9 +136,11 @@ def _between(interval: Interval | None) -> str:
 
 
 def _odds(probability: float) -> str:
-    """``, about 1 in 8``, where that is easier to picture than a percentage."""
+    """``, about 1 in 8`` or ``, about 3 in 10``, where that is easier to picture than a percentage."""
     if not 0.001 <= probability <= 0.45:
         return ""
+    if probability > 0.22:
+        return f", about {round(10 * probability)} in 10"
     return f", about 1 in {round(1 / probability)}"
 
 
