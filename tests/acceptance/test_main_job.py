@@ -103,6 +103,20 @@ def test_versions_aliases_and_retraining(client, loans):
         client.models.version("loans", 2)
 
 
+def test_retraining_on_a_table_that_lost_a_feature_is_refused(client, loans, example, tmp_path):
+    shorter = tmp_path / "shorter.csv"
+    with example.open(newline="") as file, shorter.open("w", newline="") as kept:
+        rows = list(csv.DictReader(file))[:500]
+        writer = csv.DictWriter(kept, [name for name in rows[0] if name != "NoEmp"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    client.datasets.add(shorter, name="shorter")
+    with pytest.raises(InvalidInput) as caught:
+        client.retrain("loans", 1, dataset="shorter")
+    assert caught.value.code == "features_lost"
+    assert [problem.field for problem in caught.value.problems] == ["NoEmp"]
+
+
 def test_an_exported_bundle_runs_with_onnxruntime_alone(client, loans, tmp_path):
     exported = client.models.export("loans", tmp_path / "bundle.zip", number=1)
     with zipfile.ZipFile(exported) as archive:

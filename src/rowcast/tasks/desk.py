@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, undefer
 
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Storage
-from rowcast.models.recipe import TrainingRequest
+from rowcast.models.recipe import RetrainRequest, TrainingRequest
 from rowcast.tables import Database
 from rowcast.tasks import claims, queries
 from rowcast.tasks.cleanup import Ended, clean_up
@@ -20,7 +20,7 @@ from rowcast.tasks.ports import Broker
 from rowcast.tasks.profiles import submit_kinds, submit_profile
 from rowcast.tasks.submission import dispatch
 from rowcast.tasks.tables import TaskRow
-from rowcast.tasks.trainings import submit_training
+from rowcast.tasks.trainings import submit_retraining, submit_training
 from rowcast.tasks.views import Task, TaskState
 
 
@@ -57,6 +57,10 @@ class Desk:
     def submit_training(self, principal: Principal, request: TrainingRequest) -> Task:
         """See ``trainings.submit_training`` for the errors."""
         return self._submit(principal, lambda session: submit_training(session, principal, request))
+
+    def submit_retraining(self, principal: Principal, name: str, number: int, changes: RetrainRequest) -> Task:
+        """See ``trainings.submit_retraining`` for the errors."""
+        return self._submit(principal, lambda session: submit_retraining(session, principal, name, number, changes))
 
     def get(self, principal: Principal, task_id: str) -> Task:
         """The task of that id.

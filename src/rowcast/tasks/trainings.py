@@ -12,9 +12,11 @@ from rowcast.accounts.principal import Principal
 from rowcast.datasets import catalogue
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import FeatureSchema
+from rowcast.errors import InvalidInput, Problem
 from rowcast.models import registry
 from rowcast.models.presets import plan
-from rowcast.models.recipe import TrainingRequest
+from rowcast.models.recipe import RetrainRequest, TrainingRequest
+from rowcast.models.references import find_version
 from rowcast.models.train.columns import check_names
 from rowcast.tables import Database
 from rowcast.tasks.claims import Claim
@@ -60,6 +62,39 @@ def submit_training(
         "schema": schema.describe(dataset.dictionary).model_dump(mode="json"),
     }
     return submit(session, principal, kind=KIND, lane=TRAIN, subject=model, payload=payload, task_id=task_id)
+
+
+def submit_retraining(
+    session: Session, principal: Principal, name: str, number: int, changes: RetrainRequest
+) -> TaskRow:
+    """Put on record that a version of a model is to be trained again; see ``registry.retrain_request``.
+
+    Raises:
+        InvalidInput: the table lacks a column that the version learned from, or what ``submit_training`` raises.
+        NotFound: there is no such model, version or dataset.
+        Forbidden: the caller may not change the model.
+    """
+    request = registry.retrain_request(session, principal, name, number, changes)
+    _, table = catalogue.find_version(session, principal, request.dataset, request.dataset_version)
+    _, version = find_version(session, principal, name, number, details=True)
+    learned_from = FeatureSchema.model_validate(version.schema).names
+    _check_features(learned_from, FeatureSchema.model_validate(table.schema))
+    return submit_training(session, principal, request)
+
+
+def _check_features(learned_from: list[str], schema: FeatureSchema) -> None:
+    """Pass when a table has every column of a list: the same recipe on fewer columns would be another model."""
+    known = set(schema.names)
+    lost = [column for column in learned_from if column not in known]
+    if lost:
+        message = "The table no longer has this column, which the version learned from."
+        problems = [Problem(code="feature_lost", message=message, field=column) for column in lost]
+        raise InvalidInput(
+            "features_lost",
+            f"The table lacks {len(lost)} columns that the version learned from. Upload a table that has them, or "
+            "start a new training if the model is to do without.",
+            problems,
+        )
 
 
 def handler() -> Handler:

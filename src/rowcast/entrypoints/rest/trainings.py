@@ -7,16 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
-from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest.bodies import JsonRoute
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import Name, VersionNumber
 from rowcast.entrypoints.rest.security import Analyst, Anyone, Wired
-from rowcast.entrypoints.services import Services
 from rowcast.models.algorithms import listing
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
-from rowcast.models.registry import retrain_request
 from rowcast.models.views import Algorithm
 from rowcast.tasks.views import Task
 
@@ -45,7 +42,7 @@ def start_training(
     request: Annotated[TrainingRequest, Body(examples=[EXAMPLE])],
 ) -> Task:
     """Train on a dataset. The answer is a task to follow at `Location`; its result lists the candidates, best first."""
-    return _start(services, principal, response, request)
+    return _located(response, services.desk.submit_training(principal, request))
 
 
 @router.post("/models/{name}/versions/{number}/retrain", status_code=202, responses=documented(401, 403, 404, 409, 422))
@@ -58,12 +55,10 @@ def retrain_version(
     changes: Annotated[RetrainRequest | None, Body(examples=[{"hyperparameters": {"learning_rate": 0.05}}])] = None,
 ) -> Task:
     """Train a version again: the same recipe on newer data, or with other hyperparameters."""
-    with services.database.reading() as session:
-        request = retrain_request(session, principal, name, number, changes or RetrainRequest())
-    return _start(services, principal, response, request)
+    task = services.desk.submit_retraining(principal, name, number, changes or RetrainRequest())
+    return _located(response, task)
 
 
-def _start(services: Services, principal: Principal, response: Response, request: TrainingRequest) -> Task:
-    task = services.desk.submit_training(principal, request)
+def _located(response: Response, task: Task) -> Task:
     response.headers["Location"] = f"{API}/tasks/{task.id}"
     return task
