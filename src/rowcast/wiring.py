@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
@@ -179,10 +180,10 @@ def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port
     with ExitStack() as stack:
         stack.enter_context(_alone_in(settings.data_dir))
         listener = stack.enter_context(bind(settings.host, settings.port, or_free=or_free_port))
-        services, worker, new_key = assemble(settings, stack)
         url = _address(settings.host, listener.getsockname()[1])
-        # Before anyone is told: a key that was made and not kept would be lost with this process.
-        credentials.save(settings.data_dir, url, new_key)
+        save = partial(credentials.save, settings.data_dir, url)
+        services, worker, new_key = assemble(settings, stack, keep_key=save)
+        save(None)
         key = new_key or credentials.load(settings.data_dir).api_key
 
         def stop() -> None:
@@ -198,7 +199,9 @@ def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port
         serving.run(sockets=[listener])
 
 
-def assemble(settings: Settings, stack: ExitStack) -> tuple[Services, Worker, str | None]:
+def assemble(
+    settings: Settings, stack: ExitStack, keep_key: Callable[[str], object] = lambda key: None
+) -> tuple[Services, Worker, str | None]:
     """The parts, wired, and the administrator's key when it was made just now; the stack closes them."""
     from rowcast.accounts.keys import Keyring, first_administrator
     from rowcast.adapters.database.engine import open_database
@@ -215,6 +218,8 @@ def assemble(settings: Settings, stack: ExitStack) -> tuple[Services, Worker, st
     upgrade(database.engine)
     with database.transaction() as session:
         new_key = first_administrator(session, settings.api_key)
+        if new_key is not None:
+            keep_key(new_key)  # before the commit: a key that is valid and not kept would be lost with this process
     storage = open_storage(settings.resolved_storage_url)
     broker = open_broker(settings.broker_url)
     stack.callback(broker.close)
