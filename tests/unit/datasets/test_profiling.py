@@ -16,7 +16,6 @@ from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.profile.associations import Target, levels, predictive_power
 from rowcast.datasets.profile.profiling import profile, profile_table
-from rowcast.datasets.profile.warnings import suggest_exclusions
 from rowcast.datasets.reading.importing import import_table
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.datasets.views import ColumnProfile, TableProfile
@@ -81,7 +80,7 @@ def test_warnings_of_the_example(example: Stored) -> None:
 def test_leaks_of_the_example_and_nothing_else(example: Stored) -> None:
     found = example.against("MIS_Status")
     assert warned(found, "leak") == {"Term": True, "ChgOffDate": True, "ChgOffPrinGr": True}
-    assert {column for column, _ in suggest_exclusions(found)} == {
+    assert {warning.column for warning in found.warnings if warning.exclude} == {
         "Term",
         "ChgOffDate",
         "ChgOffPrinGr",

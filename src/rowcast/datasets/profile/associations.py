@@ -33,7 +33,6 @@ _FEWEST_ROWS = 20
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
-ORDERED = frozenset({Kind.NUMBER, Kind.DATE, Kind.FLAG})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rowcast.datasets.inference.cells import ColumnCells
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
-from rowcast.datasets.views import ColumnProfile, TableProfile, TableWarning
+from rowcast.datasets.views import ColumnProfile, TableWarning
 
 CONSTANT_SHARE = 0.999
 MOSTLY_MISSING = 0.8
@@ -167,9 +167,3 @@ def about_target(target: Feature, column: ColumnProfile, evidence: Evidence) -> 
     if rare:
         message = f"{len(rare)} classes of {column.name} have fewer than {RARE_CLASS_ROWS} rows: too few to learn."
         yield TableWarning(code="rare_classes", column=column.name, message=message, examples=rare[:_SHOWN])
-
-
-def suggest_exclusions(profile: TableProfile) -> list[tuple[str, str]]:
-    """Columns that training leaves out unless told otherwise, each with the reason; the target is never among them."""
-    first = {w.column: w.message for w in reversed(profile.warnings) if w.exclude and w.column is not None}
-    return [(one.name, first[one.name]) for one in profile.columns if one.name in first and one.name != profile.target]
