@@ -21,8 +21,14 @@ up: setup ## run the whole product on this machine
 	@$(BIN)/rowcast up
 
 .PHONY: test
-test: setup ## run every test
+test: setup ## run every test, on services of its own
+	@scripts/setup-services.sh
 	@$(BIN)/pytest -n 2 --dist worksteal tests
+
+.PHONY: chaos
+chaos: setup ## kill everything at random under load and count what is lost (OPTIONS="--seed 7 --kills 30")
+	@scripts/setup-services.sh
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(OPTIONS)
 
 .PHONY: lint
 lint: setup ## style, types, import directions, generated files and migrations in step

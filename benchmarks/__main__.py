@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import predict, table
+from benchmarks import files, predict, table, tasks
 from benchmarks.machine import describe
 
-BENCHMARKS = {"table": table.run, "predict": predict.run}
+BENCHMARKS = {"table": table.run, "predict": predict.run, "files": files.run, "tasks": tasks.run}
 RESULTS = Path(__file__).parent / "results"
 
 

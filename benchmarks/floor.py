@@ -32,6 +32,14 @@ def _column(rows: list[dict[str, Any]], name: str, kind: str) -> Any:
     return np.array(values, dtype=np.float32).reshape(-1, 1)
 
 
+def answer(body: bytes) -> bytes:
+    """The JSON of the model's outputs for the rows in a JSON body."""
+    rows = _decode(body)["rows"]
+    inputs = {name: _column(rows, name, kind) for name, kind in KINDS.items()}
+    (outputs,) = _session.run(None, inputs)
+    return _encode({"predictions": outputs.tolist()})
+
+
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Answer every request as a prediction of the rows in its body."""
     if scope["type"] != "http":
@@ -42,10 +50,7 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    rows = _decode(body)["rows"]
-    inputs = {name: _column(rows, name, kind) for name, kind in KINDS.items()}
-    (outputs,) = _session.run(None, inputs)
-    content = _encode({"predictions": outputs.tolist()})
+    content = answer(body)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -1,9 +1,10 @@
-"""The load driver: h2load (Debian's nghttp2-client) on a core of its own."""
+"""The load driver: h2load (Debian's nghttp2-client) on the cores it is given."""
 
 from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -27,14 +28,26 @@ def require_driver() -> None:
         raise SystemExit("the load driver h2load is missing: apt-get install nghttp2-client")
 
 
-def drive(url: str, body: bytes, *, core: int, connections: int, seconds: float, key: str | None = None) -> Load:
-    """Post ``body`` over and over for ``seconds``, after one second to warm up."""
+def drive(
+    url: str,
+    body: bytes,
+    *,
+    cores: str,
+    connections: int,
+    seconds: float,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Load:
+    """Post ``body`` over and over for ``seconds``, after one second to warm up, from ``cores`` such as "0" or "0,1"."""
     with tempfile.TemporaryDirectory() as folder:
         data, log = Path(folder) / "body", Path(folder) / "log"
         data.write_bytes(body)
-        headers = ["-H", "Content-Type: application/json", *(["-H", f"Authorization: Bearer {key}"] if key else [])]
-        command = ["taskset", "-c", str(core), "h2load", "--h1", "-t1", f"-c{connections}", f"-D{seconds:.0f}"]
-        command += ["--warm-up-time=1", f"--log-file={log}", f"--data={data}", *headers, url]
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        if key:
+            sent["Authorization"] = f"Bearer {key}"
+        options = [f"-H{name}: {value}" for name, value in sent.items()]
+        command = ["taskset", "-c", cores, "h2load", "--h1", "-t1", f"-c{connections}", f"-D{seconds:.0f}"]
+        command += ["--warm-up-time=1", f"--log-file={log}", f"--data={data}", *options, url]
         subprocess.run(command, check=True, capture_output=True, timeout=seconds + 60)
         entries = np.loadtxt(log, dtype=np.int64, ndmin=2)
     status, micros = entries[:, 1], entries[:, 2]

@@ -1,4 +1,4 @@
-"""The two servers that are compared, each in a process of its own on one core."""
+"""The servers that are compared, each pinned to the cores it is given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +28,13 @@ class Server:
 
 
 @contextmanager
-def rowcast(folder: Path, core: int) -> Iterator[Server]:
+def rowcast(
+    folder: Path, cores: str, *, processes: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """``rowcast up`` on a data folder of its own."""
-    settings = {"ROWCAST_DATA_DIR": str(folder), "ROWCAST_PORT": "0"}
-    with _process([sys.executable, "-m", "rowcast", "up"], core, settings) as process:
+    own = {"ROWCAST_DATA_DIR": str(folder), "ROWCAST_PORT": "0", "ROWCAST_PROCESSES": str(processes)}
+    settings = own | dict(settings or {})
+    with _process([sys.executable, "-m", "rowcast", "up"], cores, settings) as process:
         _until(lambda: _answers(load(folder).url) if (folder / "credentials.json").exists() else False, process)
         saved = load(folder)
         with Client(saved.url, saved.api_key) as client:
@@ -39,7 +42,7 @@ def rowcast(folder: Path, core: int) -> Iterator[Server]:
 
 
 @contextmanager
-def floor(bundle: Path, core: int, port: int) -> Iterator[str]:
+def floor(bundle: Path, core: str, port: int) -> Iterator[str]:
     """The floor application on the same kind of server; gives its address."""
     command = [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", "--port", str(port), "--no-access-log"]
     command += ["--log-level", "warning", "--lifespan", "off", "--no-server-header"]
@@ -50,9 +53,9 @@ def floor(bundle: Path, core: int, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def _process(command: list[str], core: int, settings: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    pinned = ["taskset", "-c", str(core), *command]
-    process = subprocess.Popen(pinned, env=os.environ | settings, stdout=subprocess.DEVNULL)
+def _process(command: list[str], cores: str, settings: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    pinned = ["taskset", "-c", cores, *command]
+    process = subprocess.Popen(pinned, env=os.environ | dict(settings), stdout=subprocess.DEVNULL)
     try:
         yield process
     finally:

@@ -50,13 +50,33 @@ def _codes(path: Path) -> Iterator[tuple[str, str, str]]:
 
     kinds = {cls.__name__: cls.kind for cls in errors.KINDS.values()} | {"Problem": "in `problems`"}
     place = path.relative_to(SOURCE).with_suffix("").as_posix()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    kind_of: dict[str, str] = {}
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         given = [keyword.value for keyword in node.keywords if keyword.arg == "code"] or node.args[:1]
-        if name in kinds and given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
+        if name not in kinds or not given:
+            continue
+        if isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
             yield given[0].value, kinds[name], place
+        elif isinstance(given[0], ast.Starred):
+            kind_of[getattr(given[0].value, "id", "")] = kinds[name]
+    for name, code in _pairs(tree):
+        if kind_of:
+            yield code, kind_of.get(name, kind_of.get("", errors.Unavailable.kind)), place
+
+
+def _pairs(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Constants that are a code and its message, with their names: what ``Unavailable(*BUSY)`` is made of."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Tuple(elts=[ast.Constant(value=str(code)), ast.Constant(value=str(message))]),
+            ) if code.isidentifier() and message.endswith("."):
+                yield name, code
 
 
 def openapi_document() -> str:
@@ -73,7 +93,7 @@ def command_reference() -> str:
     from rowcast.entrypoints.cli.server import Servers
 
     unused: Any = None
-    program = typer.main.get_command(build(Servers(up=unused, demo=unused)))
+    program = typer.main.get_command(build(Servers(up=unused, demo=unused, api=unused, worker=unused)))
     found = list(_commands(program, "rowcast"))
     shared = [option for option in _options(found[0][1]) if getattr(option, "rich_help_panel", None) == SHARED]
     lines = [

@@ -1,4 +1,4 @@
-"""Shared by all tests: the built-in example, and a real server in a process of its own."""
+"""Shared by all tests: the built-in example, a real server in a process of its own, and the services it may run on."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ import httpx2
 import pytest
 
 from rowcast.client import Client
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from services import PrivatePostgres, PrivateRabbit, missing_postgres, missing_rabbit, shared_rabbit
 
 EXAMPLE = Path(str(files("rowcast.examples"))) / "sba_loans.csv"
 START_SECONDS = 60
@@ -114,3 +118,80 @@ def fresh_server(tmp_path: Path) -> Iterator[Server]:
     running = Server(tmp_path / "data").start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL for all tests of a worker, not to be harmed."""
+    _need(missing_postgres())
+    running = PrivatePostgres().start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PrivatePostgres) -> Iterator[str]:
+    """The address of an empty database of the test's own."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of the test's own, of each kind that Rowcast runs on."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'rowcast.db'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def private_postgres() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL of the test's own, to kill and start again."""
+    _need(missing_postgres())
+    running = PrivatePostgres().start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture(scope="session")
+def rabbit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
+    """A RabbitMQ for all tests of all workers, not to be harmed."""
+    _need(missing_rabbit())
+    folder = tmp_path_factory.getbasetemp()
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    with shared_rabbit((folder if alone else folder.parent) / "rabbit") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rabbit_url(rabbit_server: PrivateRabbit) -> Iterator[str]:
+    """The address of an empty virtual host of the module's own."""
+    url = rabbit_server.create_vhost()
+    yield url
+    rabbit_server.drop_vhost(url)
+
+
+@pytest.fixture
+def private_rabbit() -> Iterator[PrivateRabbit]:
+    """A RabbitMQ of the test's own, to kill and start again."""
+    _need(missing_rabbit())
+    running = PrivateRabbit().start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def own_services() -> None:
+    """For a test that starts PostgreSQL and RabbitMQ by itself."""
+    _need(missing_postgres())
+    _need(missing_rabbit())
+
+
+def _need(missing: str | None) -> None:
+    """Skip the test where a service is not installed; on CI nothing is skipped."""
+    if missing is None:
+        return
+    if "CI" in os.environ:
+        pytest.fail(f"{missing}: run scripts/setup-services.sh")
+    pytest.skip(missing)

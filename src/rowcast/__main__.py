@@ -1,8 +1,9 @@
-"""The program ``rowcast``: joins the command line, which knows no wiring, to the wiring, loaded only when needed."""
+"""The program ``rowcast``: joins the command line, which knows no wiring, to the programs, loaded only when needed."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rowcast.entrypoints.cli.app import run
@@ -14,19 +15,31 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
-    sys.exit(run(Servers(up=_up, demo=_demo)))
+    sys.exit(run(Servers(up=_up, demo=_demo, api=_api, worker=_worker)))
 
 
 def _up(options: Options, started: Started) -> int:
-    from rowcast import wiring
+    from rowcast import programs
 
-    return wiring.up(_settings(options), started=started)
+    return programs.up(_settings(options), started=started)
 
 
 def _demo(options: Options, started: Started, leave: bool) -> int:
-    from rowcast import wiring
+    from rowcast import programs
 
-    return wiring.demo(_settings(options), started=started, leave=leave)
+    return programs.demo(_settings(options), started=started, leave=leave)
+
+
+def _api(options: Options, started: Started) -> int:
+    from rowcast import programs
+
+    return programs.api(_settings(options), started=started)
+
+
+def _worker(options: Options, started: Callable[[], None]) -> int:
+    from rowcast import programs
+
+    return programs.worker(_settings(options), started=started)
 
 
 def _settings(options: dict[str, Any]) -> Settings:

@@ -91,6 +91,13 @@ class TooLarge(RowcastError):
     kind = "too_large"
 
 
+class TooMany(RowcastError):
+    """The caller has asked for more than their share; the same call may succeed later."""
+
+    kind = "too_many"
+    retryable = True
+
+
 class TimedOut(RowcastError):
     """It exceeded a limit of time."""
 
@@ -116,7 +123,15 @@ class Internal(RowcastError):
     kind = "internal"
 
 
-_REQUEST: tuple[type[RowcastError], ...] = (InvalidInput, Unauthenticated, Forbidden, NotFound, Conflict, TooLarge)
+_REQUEST: tuple[type[RowcastError], ...] = (
+    InvalidInput,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Conflict,
+    TooLarge,
+    TooMany,
+)
 _SERVER: tuple[type[RowcastError], ...] = (TimedOut, Unavailable, Cancelled, Internal)
 
 KINDS: dict[str, type[RowcastError]] = {cls.kind: cls for cls in (*_REQUEST, *_SERVER)}

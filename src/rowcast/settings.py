@@ -18,15 +18,34 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="", description="SQLAlchemy address of the database; empty means SQLite in the data folder."
     )
+    database_pool_size: int = Field(
+        default=10, ge=2, le=1000, description="Most connections of one process to PostgreSQL."
+    )
+    database_timeout_seconds: float = Field(
+        default=60, gt=0, description="Longest time one statement may take on PostgreSQL."
+    )
+    database_lock_seconds: float = Field(
+        default=30,
+        gt=0,
+        description="How long is waited for another writer, or for a free connection, before giving up.",
+    )
+    database_connect_seconds: float = Field(
+        default=5, gt=0, description="How long is waited for PostgreSQL to take a connection."
+    )
     storage_url: str = Field(
         default="", description="Where tables and bundles are kept; empty means a folder in the data folder."
     )
     broker_url: str = Field(
-        default="local://", description="What tells workers of new tasks; local:// is this process."
+        default="local://",
+        description="What tells workers of new tasks: local:// is this process, amqp:// and amqps:// are RabbitMQ.",
+        repr=False,
     )
     compute_url: str = Field(default="local://", description="What trainings run on; local:// is child processes here.")
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port of REST and the dashboard; 0 picks a free one.")
+    processes: int = Field(
+        default=1, ge=1, le=64, description="Processes that answer calls, each with the models in its own memory."
+    )
     workers: int = Field(default=1, ge=1, le=64, description="Heavy jobs (imports, trainings) run at the same time.")
     threads: int = Field(
         default=0, ge=0, le=1024, description="Processor threads of one heavy job; 0 shares the cores among workers."
@@ -43,10 +62,29 @@ class Settings(BaseSettings):
     )
     ingest_timeout_seconds: float = Field(default=1800, gt=0, description="Longest time one import may take.")
     training_timeout_seconds: float = Field(default=86_400, gt=0, description="Longest time one training may take.")
+    file_timeout_seconds: float = Field(
+        default=86_400, gt=0, description="Longest time the predictions for one file may take."
+    )
+    file_days: float = Field(
+        default=7, ge=0, description="Days that a file with predictions can be downloaded; 0 keeps it for ever."
+    )
     lease_seconds: float = Field(
         default=30, gt=0, description="How long a silent worker keeps a task before another may take it."
     )
+    drain_seconds: float = Field(
+        default=10,
+        ge=0,
+        description="How long what runs may go on when the process is asked to end; then tasks are handed back.",
+    )
     max_attempts: int = Field(default=3, ge=1, description="How often a task is started before it fails for good.")
+    max_queued_tasks: int = Field(
+        default=10_000, ge=1, description="Most tasks of one user that wait for a worker; who has more is sent away."
+    )
+    task_days: float = Field(
+        default=90,
+        ge=0,
+        description="Days that tasks are kept with their results once they ended; 0 keeps them for ever.",
+    )
     max_loaded_models: int = Field(
         default=64, ge=1, description="Model versions kept in memory; the least used go first."
     )
@@ -68,6 +106,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other server can work on the same: its database is a file, in a folder that one server holds."""
+        return self.resolved_database_url.startswith("sqlite")
 
     @property
     def resolved_database_url(self) -> str:

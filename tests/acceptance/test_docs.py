@@ -7,6 +7,9 @@ import random
 import re
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import unquote
@@ -16,7 +19,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-PAGES = sorted(page for page in HOW_TO.glob("*.md") if page.name != "back-up-and-move.md")
+APART = {"back-up-and-move.md", "run-on-postgresql.md"}
+"""Pages with a test of their own."""
+SERVERS = {"run-on-rabbitmq.md", "run-replicas.md", "use-more-cores.md"}
+"""Pages on starting servers in other ways, which test_replicas.py and test_processes.py do."""
+PAGES = sorted(page for page in HOW_TO.glob("*.md") if page.name not in APART | SERVERS)
 DEFAULT_URL = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -97,14 +104,80 @@ def test_a_backup_made_as_the_page_says_serves(fresh_server, example, tmp_path):
         client.datasets.add(example, name="kept")
     assert fresh_server.stop() == 0
     fresh_server.data_dir.rename(folder / "rowcast-data")
-    for text in blocks(HOW_TO / "back-up-and-move.md", "sh"):
-        typed(text, DEFAULT_URL, folder)
+    typed(blocks(HOW_TO / "back-up-and-move.md", "sh")[0], DEFAULT_URL, folder)
     (folder / "rowcast-data").rename(folder / "gone")
     fresh_server.data_dir = folder / "elsewhere" / "rowcast-data"
     fresh_server.start()
     with fresh_server.client() as client:
         assert [dataset.name for dataset in client.datasets.list()] == ["kept"]
         assert client.datasets.preview("kept").row_count == 5000
+
+
+@contextmanager
+def imports(server, table: Path):
+    """Datasets are added all the time; gives the names of those that are there."""
+    names: list[str] = []
+    stopping = threading.Event()
+
+    def add() -> None:
+        with server.client() as client:
+            while not stopping.is_set():
+                table.write_text("a,b\n" + f"{len(names)},1\n" * 20)
+                client.datasets.add(table, name=f"kept-{len(names)}")
+                names.append(f"kept-{len(names)}")
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    while len(names) < 3:
+        time.sleep(0.05)
+    try:
+        yield names
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def check_backup(restored, before: list[str]) -> None:
+    """What was there before the backup is there, and all that is there is whole."""
+    restored.start()
+    try:
+        with restored.client() as client:
+            names = [dataset.name for dataset in client.datasets.list()]
+            assert set(before) <= set(names)
+            for name in names:
+                assert client.datasets.preview(name).row_count == 20
+    finally:
+        restored.stop()
+
+
+def test_a_backup_made_while_the_server_runs_serves(server_class, fresh_server, tmp_path):
+    folder = reader(tmp_path / "reader", fresh_server.data_dir)
+    with imports(fresh_server, tmp_path / "table.csv") as names:
+        before = [*names]
+        typed(blocks(HOW_TO / "back-up-and-move.md", "sh")[1], DEFAULT_URL, folder)
+    check_backup(server_class(folder / "live" / "rowcast-data"), before)
+
+
+def test_a_backup_of_postgresql_made_while_the_server_runs_serves(request, server_class, postgres_server, tmp_path):
+    # The programs of the server's own version: those of an older one refuse it.
+    programs = f"PATH={postgres_server.programs}:$PATH\n"
+    saved, restored_url = postgres_server.create_database(), postgres_server.create_database()
+    running = server_class(tmp_path / "data", database_url=saved).start()
+    request.addfinalizer(running.stop)
+    folder = reader(tmp_path / "reader", running.data_dir)
+    backup, restore = (
+        programs
+        + text.replace("postgresql://rowcast:secret@127.0.0.1:5432/rowcast", saved)
+        .replace("postgresql://rowcast:secret@127.0.0.1:5432/restored", restored_url)
+        .replace("rowcast-data.tgz --exclude", "rowcast-data.tgz --dereference --exclude")
+        for text in blocks(HOW_TO / "run-on-postgresql.md", "sh")
+    )
+    with imports(running, tmp_path / "table.csv") as names:
+        before = [*names]
+        typed(backup, DEFAULT_URL, folder)
+    assert running.stop() == 0
+    typed(restore, DEFAULT_URL, folder)
+    check_backup(server_class(folder / "elsewhere" / "rowcast-data", database_url=restored_url), before)
 
 
 def own_table(folder: Path) -> None:

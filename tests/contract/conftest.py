@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rowcast.adapters.broker.local import LocalBroker
+from rowcast.adapters.broker.rabbitmq.broker import RabbitBroker
 from rowcast.adapters.compute.local import LocalCompute
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
@@ -15,15 +16,13 @@ from rowcast.adapters.storage.local import LocalStorage
 
 JOB_PROCESS = (sys.executable, str(Path(__file__).with_name("job_process.py")))
 
-DATABASES = {"sqlite": lambda folder: open_database(f"sqlite:///{folder / 'rowcast.db'}")}
 STORAGES = {"local": lambda folder: LocalStorage(folder / "storage")}
-BROKERS = {"local": lambda folder: LocalBroker()}
 COMPUTES = {"local": lambda folder: LocalCompute((folder / "storage").as_uri(), threads=1, command=JOB_PROCESS)}
 
 
-@pytest.fixture(params=DATABASES)
-def database(request, tmp_path):
-    database = DATABASES[request.param](tmp_path)
+@pytest.fixture
+def database(database_url):
+    database = open_database(database_url)
     upgrade(database.engine)
     yield database
     database.dispose()
@@ -34,9 +33,25 @@ def storage(request, tmp_path):
     return STORAGES[request.param](tmp_path)
 
 
-@pytest.fixture(params=BROKERS)
-def broker(request, tmp_path):
-    broker = BROKERS[request.param](tmp_path)
+@pytest.fixture
+def open_rabbit(rabbit_server):
+    """Opens brokers on a virtual host of the test's own, or another, and closes them."""
+    own, opened = rabbit_server.create_vhost(), []
+
+    def open_rabbit(url=own):
+        opened.append(RabbitBroker(url, {"data": 1, "train": 1, "predict": 50}))
+        return opened[-1]
+
+    open_rabbit.url = own
+    yield open_rabbit
+    for broker in opened:
+        broker.close()
+    rabbit_server.drop_vhost(own)
+
+
+@pytest.fixture(params=["local", "rabbitmq"])
+def broker(request):
+    broker = LocalBroker() if request.param == "local" else request.getfixturevalue("open_rabbit")()
     yield broker
     broker.close()
 

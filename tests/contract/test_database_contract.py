@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import datetime
 
 import pytest
@@ -10,7 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from rowcast.accounts.tables import ApiKeyRow, UserRow
-from rowcast.tables import now
+from rowcast.datasets.tables import DatasetRow
+from rowcast.monitoring.insertion import Insertion
+from rowcast.tables import now, take_turn
 
 
 def add_user(database, name="ann", role="0"):
@@ -103,3 +106,62 @@ def test_it_answers_also_after_its_connections_were_closed(database):
     database.ping()
     database.dispose()
     database.ping()
+
+
+def test_documents_come_back_as_they_were_written(database):
+    written = {"zeta": 1, "alpha": [1.0, 1e-300, 10**30, None, True], "nul": "\0", "half": "\ud800", "": {}}
+    with database.transaction() as session:
+        session.add(UserRow(id="a" * 32, name="ann", role="user"))
+        session.flush()
+        session.add(DatasetRow(id="d" * 32, name="loans", owner_id="a" * 32, dictionary=written))
+
+    with database.reading() as session:
+        found = session.scalar(select(DatasetRow.dictionary))
+    assert found == written
+    assert [*found] == [*written]
+    assert [type(value) for value in found["alpha"]] == [float, float, int, type(None), bool]
+
+
+def test_a_held_writer_commits_all_or_nothing(database):
+    writer = database.writer()
+    insert = Insertion(UserRow.__table__, writer.dialect)
+    rows = [(f"{number:032}", f"user {number}", "user", now()) for number in range(150)]
+
+    with writer.transaction() as cursor:
+        insert(cursor, rows)
+    with pytest.raises(ZeroDivisionError), writer.transaction() as cursor:
+        insert(cursor, [("x", "x", "user", now())])
+        raise ZeroDivisionError
+    with pytest.raises(IntegrityError), writer.transaction() as cursor:
+        insert(cursor, rows[:1])
+    with writer.transaction() as cursor:
+        insert(cursor, [("y", "y", "user", now())])
+    writer.close()
+
+    assert len(names(database)) == 151
+
+
+def test_names_take_turns(database):
+    order = []
+    held = threading.Event()
+
+    def first():
+        with database.transaction() as session:
+            take_turn(session, "loans")
+            held.set()
+            time.sleep(0.2)
+            order.append("first")
+
+    def second():
+        held.wait(timeout=10)
+        with database.transaction() as session:
+            take_turn(session, "loans")
+            order.append("second")
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert order == ["first", "second"]

@@ -7,9 +7,16 @@ from rowcast.adapters.broker.local import LocalBroker
 
 def test_an_id_that_waits_is_not_queued_twice():
     broker = LocalBroker()
-    for task_id in ("one", "two", "one"):
-        broker.publish("data", task_id)
+    broker.publish("data", ["one", "two"])
+    broker.publish("data", ["one"])
 
-    taken = [broker.consume("data", timeout=0) for _ in range(3)]
+    assert [delivery.task_id for delivery in broker.consume("data", timeout=0, most=3)] == ["one", "two"]
 
-    assert [delivery and delivery.task_id for delivery in taken] == ["one", "two", None]
+
+def test_what_is_given_back_comes_first():
+    broker = LocalBroker()
+    broker.publish("data", ["one", "two"])
+    (one,) = broker.consume("data", timeout=0)
+    one.back()
+
+    assert [delivery.task_id for delivery in broker.consume("data", timeout=0, most=3)] == ["one", "two"]

@@ -1,5 +1,5 @@
-"""A worker in a process of its own, to be killed: ``task_worker_process.py FOLDER``. Its task is a job that notes each
-beginning in a file and then waits for a gate."""
+"""A worker in a process of its own, to be killed: ``task_worker_process.py FOLDER DATABASE_URL``. Its task is a job
+that notes each beginning in a file and then waits for a gate."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from rowcast.adapters.database.engine import open_database
 from rowcast.entrypoints.job.process import serve
 from rowcast.entrypoints.worker.loop import Worker
 from rowcast.tasks.handlers import Handler, Limits
-from rowcast.tasks.notice import Notices
 from rowcast.tasks.runner import Runner
 from rowcast.wiring import open_storage
 
@@ -33,21 +32,22 @@ def settle(session, task, outcome):
     return outcome
 
 
-def main(folder: str) -> None:
-    database = open_database(f"sqlite:///{folder}/rowcast.db")
+def main(folder: str, database_url: str) -> None:
+    database = open_database(database_url)
+    broker = LocalBroker()
     url = Path(folder, "storage").as_uri()
     work = lambda task, bench: bench.run("wait", {"folder": folder}, timeout=60)  # noqa: E731
     runner = Runner(
         database=database,
         storage=open_storage(url),
         compute=LocalCompute(url, command=(sys.executable, __file__, "job"), threads=1),
-        notices=Notices(),
+        broker=broker,
         handlers={"test": Handler(work, settle, lambda *_: None, lambda *_: None)},
         limits=Limits(),
         worker="process",
         lease_seconds=LEASE_SECONDS,
     )
-    worker = Worker(database=database, broker=LocalBroker(), runner=runner, lanes={"data": 1}, sweep_seconds=0.1)
+    worker = Worker(database=database, broker=broker, runner=runner, lanes={"data": 1}, sweep_seconds=0.1)
     worker.start()
     sys.stdin.read()
     worker.stop()
@@ -59,4 +59,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "job":
         serve({"wait": "task_worker_process:wait"}, open_storage)
     else:
-        main(sys.argv[1])
+        main(*sys.argv[1:])

@@ -22,8 +22,8 @@ WORKER = Path(__file__).with_name("task_worker_process.py")
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = open_database(f"sqlite:///{tmp_path / 'rowcast.db'}")
+def database(database_url):
+    database = open_database(database_url)
     upgrade(database.engine)
     yield database
     database.dispose()
@@ -39,11 +39,12 @@ def task_id(database):
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, database_url):
     started = []
 
     def start():
-        started.append(subprocess.Popen([sys.executable, str(WORKER), str(tmp_path)], stdin=subprocess.PIPE))
+        command = [sys.executable, str(WORKER), str(tmp_path), database_url]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE))
         return started[-1]
 
     yield start

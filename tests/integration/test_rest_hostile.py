@@ -14,8 +14,8 @@ from rowcast.accounts.principal import Role
 from rowcast.accounts.tables import UserRow
 from rowcast.entrypoints.rest.app import ROUTERS, create_app
 from rowcast.entrypoints.rest.bodies import JsonRoute
+from rowcast.programs import _alone_in
 from rowcast.tasks.tables import TaskRow
-from rowcast.wiring import _alone_in
 
 SECRET = "zq-secret-zq"
 

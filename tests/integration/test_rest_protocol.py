@@ -8,12 +8,13 @@ import pytest
 
 from rowcast.entrypoints.rest.app import create_app
 from rowcast.entrypoints.rest.serving import HEAD_BYTES, bind, server
+from rowcast.settings import Settings
 
 
 @pytest.fixture(scope="module")
 def address():
-    listener, ready = bind("127.0.0.1", 0), threading.Event()
-    serving = server(create_app(), log_level="error", ready=ready.set)
+    [listener], ready = bind("127.0.0.1", 0), threading.Event()
+    serving = server(create_app(), Settings(log_level="error"), ready=ready.set)
     thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
     thread.start()
     assert ready.wait(30)

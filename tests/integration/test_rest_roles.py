@@ -21,6 +21,7 @@ PLACEHOLDERS = {
     "reference": "nothing",
     "task_id": "0" * 32,
     "receipt_id": "0" * 32,
+    "which": "predictions",
 }
 APP = create_app()
 

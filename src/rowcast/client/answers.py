@@ -21,6 +21,7 @@ from rowcast.errors import (
     RowcastError,
     TimedOut,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -30,7 +31,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 BY_STATUS: dict[int, type[RowcastError]] = {
     400: InvalidInput, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 408: TimedOut, 409: Conflict, 413: TooLarge,
-    422: InvalidInput, 429: Unavailable, 502: Unavailable, 503: Unavailable, 504: TimedOut,
+    422: InvalidInput, 429: TooMany, 502: Unavailable, 503: Unavailable, 504: TimedOut,
 }  # fmt: skip
 
 

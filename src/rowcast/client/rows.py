@@ -91,9 +91,12 @@ def pinned(model: str, answer: Predictions) -> str:
 
 
 def joined(answers: list[Predictions]) -> Predictions:
-    """One answer from those of the chunks. Each chunk has a receipt of its own, so several together have none."""
+    """One answer from those of the chunks. Each chunk has a receipt of its own, so several together have none; nor
+    have they a policy when it changed between them."""
+    policies = {answer.policy for answer in answers}
     return answers[0].model_copy(
         update={
+            "policy": answers[0].policy if len(policies) == 1 else None,
             "receipt": answers[0].receipt if len(answers) == 1 else None,
             "predictions": [prediction for answer in answers for prediction in answer.predictions],
             "errors": [problem for answer in answers for problem in answer.errors],

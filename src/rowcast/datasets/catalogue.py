@@ -84,13 +84,16 @@ def add_version(
     return version, True
 
 
-def find_dataset(session: Session, principal: Principal, name: str) -> DatasetRow:
-    """The dataset of that name.
+def find_dataset(session: Session, principal: Principal, name: str, *, for_update: bool = False) -> DatasetRow:
+    """The dataset of that name; ``for_update`` locks it, so that changes of it follow one another.
 
     Raises:
         NotFound: there is none; the message names one that is called nearly so.
     """
-    dataset = session.scalar(select(DatasetRow).where(DatasetRow.name == name)) if is_name(name) else None
+    query = select(DatasetRow).where(DatasetRow.name == name)
+    if for_update:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    dataset = session.scalar(query) if is_name(name) else None
     if dataset is not None:
         return dataset
     meant = nearest(name, session.scalars(select(DatasetRow.name).order_by(DatasetRow.name).limit(1000)))
@@ -183,8 +186,8 @@ def replace_schema(
         NotFound: there is no such dataset, or no such version of it.
         Forbidden: the caller may not change it.
     """
-    dataset, version = find_version(session, principal, name, number)
-    check_may_change(principal, dataset)
+    check_may_change(principal, find_dataset(session, principal, name, for_update=True))
+    _, version = find_version(session, principal, name, number)
     version.schema = schema
     version.profile = profile
     version.column_count = len(schema["features"])
@@ -201,7 +204,7 @@ def delete_dataset(session: Session, principal: Principal, name: str) -> list[st
         NotFound: there is no such dataset.
         Forbidden: the caller may not change it.
     """
-    dataset = find_dataset(session, principal, name)
+    dataset = find_dataset(session, principal, name, for_update=True)
     check_may_change(principal, dataset)
     own = select(DatasetVersionRow.content_hash).where(DatasetVersionRow.dataset_id == dataset.id)
     hashes = sorted(session.scalars(own))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import isfinite
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
 from rowcast.datasets import values
@@ -23,7 +24,8 @@ LONGEST_TEXT = 1000
 """Characters of a number, date or flag written as text; longer ones are none, and not worth the reading."""
 
 _USUAL_TEXT = 40
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_REMEMBERED_TEXTS = 10_000
+_REMEMBERED_NUMBERS = 256
 _SAMPLE_DATE = datetime(1997, 2, 28)
 _FIRST_SAMPLE_YEAR = 1900
 _FEW_CATEGORIES = 8
@@ -44,7 +46,7 @@ class CellReader(Protocol):
 
     wanted: str
 
-    def plain(self, cells: Sequence[Any]) -> list[Any]:
+    def plain(self, cells: Sequence[Any]) -> Sequence[Any]:
         """The values of well-formed cells; None (for a category "") is "not known".
 
         Raises:
@@ -61,8 +63,12 @@ class CellReader(Protocol):
         ...
 
 
-def reader_of(feature: Feature, missing_tokens: Iterable[str]) -> CellReader:
-    """The reader of a feature's cells."""
+Code = Callable[[str], float]
+"""What a model makes of the text of a category, "" where it is not known."""
+
+
+def reader_of(feature: Feature, missing_tokens: Iterable[str], code: Code | None = None) -> CellReader:
+    """The reader of a feature's cells; of a category it gives the code where there is one."""
     missing = frozenset(missing_tokens)
     match feature.kind:
         case Kind.NUMBER:
@@ -72,7 +78,7 @@ def reader_of(feature: Feature, missing_tokens: Iterable[str]) -> CellReader:
         case Kind.DATE:
             return DateReader(feature, missing)
         case _:
-            return CategoryReader(feature, missing)
+            return CategoryReader(feature, missing, code)
 
 
 class NumberReader:
@@ -83,13 +89,13 @@ class NumberReader:
         self._may_be_missing = feature.may_be_missing
         self._decimal_mark = feature.decimal_mark
         self._plain_types = {int, float, type(None)} if feature.may_be_missing else {int, float}
-        self._written = _remembering(self._text, 256)
+        self._written = _remembering(self._text)
         self.wanted = _wanted_number(feature)
 
-    def plain(self, cells: Sequence[Any]) -> list[Any]:
+    def plain(self, cells: Sequence[Any]) -> Sequence[Any]:
         """JSON numbers and nulls come back as they are; whether they are finite and fit is left to the caller."""
         if self._plain_types.issuperset(map(type, cells)):
-            return list(cells)
+            return cells
         read = self.read
         return [read(cell) for cell in cells]
 
@@ -114,30 +120,62 @@ class NumberReader:
         return number
 
 
-class DateReader:
+class _KnownFirst:
+    """Reads cells by looking them up, the expected ones and the texts that came before, and the others one by one.
+
+    Columns repeat themselves. What came before is forgotten when it becomes too much.
+    """
+
+    def __init__(self, expected: dict[Any, Any]) -> None:
+        self._expected = expected
+        self._most = len(expected) + _REMEMBERED_TEXTS
+        self._known = dict(expected)
+
+    def plain(self, cells: Sequence[Any]) -> Sequence[Any]:
+        known = self._known
+        if len(cells) < 2:
+            return [self.read(cell) for cell in cells]
+        try:
+            values: tuple[Any, ...] = itemgetter(*cells)(known)  # all at once takes half the time of one by one
+            return values
+        except KeyError:
+            return [known[cell] if cell in known else self._new(cell) for cell in cells]
+
+    def read(self, cell: Any) -> Any:
+        try:
+            return self._known[cell]
+        except KeyError:
+            return self._new(cell)
+        except TypeError:  # a list or an object, which no lookup takes
+            raise CellError("field_type") from None
+
+    def _new(self, cell: Any) -> Any:
+        value = self._other(cell)
+        if type(cell) is str and len(cell) <= _USUAL_TEXT:
+            if len(self._known) >= self._most:
+                self._known = dict(self._expected)
+            self._known[cell] = value
+        return value
+
+    def _other(self, cell: Any) -> Any:
+        raise NotImplementedError
+
+
+class DateReader(_KnownFirst):
     """Reads dates in ISO 8601 or as the table writes them."""
 
     def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+        super().__init__(_missing_cells(feature, missing, None))
         self._feature = feature
         self._missing = missing
         self._bare_forms = any(_BARE_DATE_FORM.fullmatch(form) for form in feature.date_formats)
-        self._written = _remembering(self._text, 1024)
         sample = _sample_date(feature)
         forms = [sample.strftime(form) for form in feature.date_formats[:1]]
         self.wanted = "a date such as " + " or ".join(dict.fromkeys([sample.date().isoformat(), *forms]))
 
-    def plain(self, cells: Sequence[Any]) -> list[Any]:
-        read = self.read
-        return [read(cell) for cell in cells]
-
-    def read(self, cell: Any) -> float | None:
+    def _other(self, cell: Any) -> float | None:
         if type(cell) is str:
-            if len(cell) == 10 and cell[4] == "-":
-                try:
-                    return float(date.fromisoformat(cell).toordinal() - _EPOCH_ORDINAL)
-                except ValueError:
-                    pass
-            return self._written(cell)
+            return self._text(cell)
         if cell is None:
             return _missing(None, allowed=self._feature.may_be_missing)
         if type(cell) is int and self._bare_forms and abs(cell) < 10**16:
@@ -154,30 +192,6 @@ class DateReader:
         return days
 
 
-class _KnownFirst:
-    """Reads the cells that are expected by looking them up, and the others one by one."""
-
-    known: dict[Any, Any]
-
-    def plain(self, cells: Sequence[Any]) -> list[Any]:
-        known = self.known
-        try:
-            return [known[cell] for cell in cells]
-        except KeyError:
-            return [known[cell] if cell in known else self._other(cell) for cell in cells]
-
-    def read(self, cell: Any) -> Any:
-        try:
-            return self.known[cell]
-        except KeyError:
-            return self._other(cell)
-        except TypeError:  # a list or an object, which no lookup takes
-            raise CellError("field_type") from None
-
-    def _other(self, cell: Any) -> Any:
-        raise NotImplementedError
-
-
 class FlagReader(_KnownFirst):
     """Reads true and false, and flags as the table writes them."""
 
@@ -188,10 +202,11 @@ class FlagReader(_KnownFirst):
         self._own = {spelling.casefold() for spelling in own}
         yes, no = next(iter(feature.true_values), "yes"), next(iter(feature.false_values), "no")
         self.wanted = f"true or false (as text: {yes} or {no})"
-        self.known = {text: values.read_flag(text, feature) for text in (*own, "true", "false", "yes", "no")}
+        known: dict[Any, float | None]
+        known = {text: values.read_flag(text, feature) for text in (*own, "true", "false", "yes", "no")}
         if (self._number(1), self._number(0)) == (1.0, 0.0):  # True and 1, False and 0 are the same keys
-            self.known |= {True: 1.0, False: 0.0}
-        self.known |= _missing_cells(feature, missing, None)
+            known |= {True: 1.0, False: 0.0}
+        super().__init__(known | _missing_cells(feature, missing, None))
 
     def _other(self, cell: Any) -> float | None:
         if cell is None:
@@ -218,17 +233,22 @@ class FlagReader(_KnownFirst):
 class CategoryReader(_KnownFirst):
     """Reads categories: text, and numbers in the way that the table writes them."""
 
-    def __init__(self, feature: Feature, missing: frozenset[str]) -> None:
+    def __init__(self, feature: Feature, missing: frozenset[str], code: Code | None = None) -> None:
+        self._code = code
         self.wanted = _wanted_category(feature)
         self._missing = missing
         self._may_be_missing = feature.may_be_missing
         self._numbers = _written_numbers(feature.categories)
         self._point = bool(self._numbers) and all("." in written for written in self._numbers.values())
         self._flags = {category.casefold(): category for category in reversed(feature.categories)}
-        known: dict[Any, str | None] = {category: category for category in feature.categories}
-        self.known = known | _missing_cells(feature, missing, "")
+        known = {category: category for category in feature.categories} | _missing_cells(feature, missing, "")
+        super().__init__(known if code is None else {cell: code(text) for cell, text in known.items()})
 
-    def _other(self, cell: Any) -> str:
+    def _other(self, cell: Any) -> Any:
+        text = self._category(cell)
+        return text if self._code is None else self._code(text)
+
+    def _category(self, cell: Any) -> str:
         if isinstance(cell, str):
             return self._text(cell.strip())
         if isinstance(cell, bool):
@@ -288,9 +308,9 @@ def _wanted_category(feature: Feature) -> str:
     return f"a text such as {shown[0]}" if shown else "a text, or a number where the table has numbers"
 
 
-def _remembering(read: Callable[[str], float | None], size: int) -> Callable[[str], float | None]:
-    """The same reading, with the last ``size`` texts of usual length remembered: columns repeat themselves."""
-    remembered = lru_cache(size)(read)
+def _remembering(read: Callable[[str], float | None]) -> Callable[[str], float | None]:
+    """The same reading, with the last texts of usual length remembered."""
+    remembered = lru_cache(_REMEMBERED_NUMBERS)(read)
     return lambda cell: remembered(cell) if len(cell) <= _USUAL_TEXT else read(cell)
 
 
@@ -301,7 +321,7 @@ def _missing(value: V, *, allowed: bool) -> V:
     return value
 
 
-def _missing_cells(feature: Feature, missing: frozenset[str], value: str | None) -> dict[Any, str | None]:
+def _missing_cells(feature: Feature, missing: frozenset[str], value: Any) -> dict[Any, Any]:
     """Cells that mean "not known", where that is allowed; elsewhere they must be looked at one by one."""
     return dict.fromkeys((None, *missing), value) if feature.may_be_missing else {}
 

@@ -114,8 +114,9 @@ def _place(error: Exception) -> str:
 def _store(
     session: Session, principal: Principal, name: str, descriptions: Mapping[str, Any], *, keep: bool
 ) -> dict[str, str]:
-    dataset, version = find_version(session, principal, name)
+    dataset = find_dataset(session, principal, name, for_update=True)
     check_may_change(principal, dataset)
+    _, version = find_version(session, principal, name)
     columns = [feature["name"] for feature in version.schema["features"]]
     problems = _problems(descriptions, columns, set(dataset.dictionary))
     if problems:

@@ -14,10 +14,11 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from rowcast.datasets.cell_readers import FLOAT32_MAX, CellError, CellReader, NumberReader, reader_of
+from rowcast.datasets.cell_readers import FLOAT32_MAX, CellError, CellReader, Code, NumberReader, reader_of
 from rowcast.datasets.names import nearest
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.errors import InvalidInput, Problem
@@ -57,18 +58,32 @@ class Rows:
 class RowReader:
     """Reads rows by one schema. Made once for a model; safe to use from any number of threads."""
 
-    def __init__(self, schema: FeatureSchema) -> None:
-        features = sorted(schema.features, key=_group)
+    def __init__(self, schema: FeatureSchema, codes: Mapping[str, Code] | None = None) -> None:
+        """With ``codes`` of features these categories are read as float32 instead."""
+        codes = codes or {}
+        group = {feature.name: _group(feature, coded=feature.name in codes) for feature in schema.features}
+        features = sorted(schema.features, key=lambda feature: group[feature.name])
         self._names = [feature.name for feature in features]
         self._known = frozenset(self._names)
-        self._readers = [reader_of(feature, schema.missing_tokens) for feature in features]
-        groups = [_group(feature) for feature in features]
+        self._readers = [reader_of(feature, schema.missing_tokens, codes.get(feature.name)) for feature in features]
+        groups = sorted(group.values())
         self._numbers = groups.count(_NUMBER)
         self._floats = self._numbers + groups.count(_FLOAT)
         self._reads = [reader.read for reader in self._readers]
         required = any(not feature.may_be_missing for feature in features[: self._numbers])
         self._number_types = {int, float} if required else {int, float, type(None)}
         self._cells_of = _cells_of(self._names)
+        self._row = _row_of(self._names)
+        self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+    def decoder_of(self, message: Any) -> msgspec.json.Decoder[Any] | None:
+        """A decoder of a message that is generic in its rows, which makes them objects that ``read`` takes as it takes
+        dictionaries: quicker, but it refuses unknown fields without a word. None where a name is beyond it."""
+        if self._row is None:
+            return None
+        if message not in self._decoders:
+            self._decoders[message] = msgspec.json.Decoder(message[self._row])
+        return self._decoders[message]
 
     def read(self, rows: Sequence[Any], *, skip_bad: bool = False) -> Rows:
         """The rows as a model's inputs, in their order; with ``skip_bad`` without those that cannot be read.
@@ -82,7 +97,7 @@ class RowReader:
         try:
             return Rows(self._well_formed(rows), len(rows))
         except NOT_PLAIN:
-            return self._examined(rows, _Problems(len(rows), skip_bad=skip_bad))
+            return self._examined(self._by_name(rows), _Problems(len(rows), skip_bad=skip_bad))
 
     def _well_formed(self, rows: Sequence[Any]) -> Inputs:
         """Inputs from rows that have no unknown field, each cell written plainly.
@@ -90,17 +105,36 @@ class RowReader:
         Raises:
             one of NOT_PLAIN: some row is otherwise and must be examined.
         """
+        by_row = map(msgspec.structs.astuple, rows) if self._owns(rows) else self._cells(rows)
+        cells = list(chain.from_iterable(by_row))
+        if len(rows) == 1:
+            return self._single(cells)
+        count = len(self._names)
+        return self._inputs([reader.plain(cells[place::count]) for place, reader in enumerate(self._readers)])
+
+    def _owns(self, rows: Sequence[Any]) -> bool:
+        """Whether they come from its own decoder, which makes all rows alike."""
+        return bool(rows) and type(rows[0]) is self._row
+
+    def _by_name(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The rows as dictionaries."""
+        if not self._owns(rows):
+            return rows
+        return [dict(zip(self._names, msgspec.structs.astuple(row), strict=True)) for row in rows]
+
+    def _cells(self, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The cells of each row, from dictionaries.
+
+        Raises:
+            KeyError, AttributeError, TypeError: a row has an unknown field, or is none.
+        """
         try:
             cells = [self._cells_of(row) for row in rows]
         except KeyError:
-            cells = [self._cells_of_some(row) for row in rows]
-        else:
-            if sum(map(len, rows)) != len(self._names) * len(rows):
-                raise KeyError("a row has more than the known fields")
-        if len(rows) == 1:
-            return self._single(cells[0])
-        columns = zip(*cells, strict=True) if cells else [()] * len(self._names)
-        return self._inputs([reader.plain(column) for reader, column in zip(self._readers, columns, strict=True)])
+            return [self._cells_of_some(row) for row in rows]
+        if sum(map(len, rows)) != len(self._names) * len(rows):
+            raise KeyError("a row has more than the known fields")
+        return cells
 
     def _cells_of_some(self, row: dict[str, Any]) -> tuple[Any, ...]:
         """The cells of a row that may leave fields out."""
@@ -108,30 +142,28 @@ class RowReader:
             raise KeyError("a row has more than the known fields")
         return tuple(map(row.get, self._names))
 
-    def _single(self, cells: tuple[Any, ...]) -> Inputs:
+    def _single(self, cells: list[Any]) -> Inputs:
         """Inputs of a single well-formed row: without a list for each column it takes half the time."""
         plain = self._numbers if self._number_types.issuperset(map(type, cells[: self._numbers])) else 0
         others = [read(cell) for read, cell in zip(self._reads[plain:], cells[plain:], strict=True)]
         split = self._floats - plain
-        return self._arrays(1, [*cells[:plain], *others[:split]], others[split:])
+        numbers = _as_float32([*cells[:plain], *others[:split]]).reshape(self._floats, 1, 1)
+        texts = np.array(others[split:], dtype=object).reshape(len(others) - split, 1, 1)
+        return dict(zip(self._names, chain(numbers, texts), strict=True))
 
-    def _inputs(self, columns: list[list[Any]]) -> Inputs:
+    def _inputs(self, columns: list[Sequence[Any]]) -> Inputs:
         """Columns of values as arrays.
 
         Raises:
             ValueError, OverflowError: a number is not finite or beyond float32.
         """
-        floats, texts = columns[: self._floats], columns[self._floats :]
-        chained = chain.from_iterable
-        return self._arrays(len(columns[0]), list(chained(floats)), list(chained(texts)))
-
-    def _arrays(self, count: int, floats: list[float | None], texts: list[str]) -> Inputs:
-        """Values of ``count`` rows, one column after another, as an array for each feature."""
-        numbers = _as_float32(floats).reshape(self._floats, count, 1)
-        if self._floats == len(self._names):
-            return dict(zip(self._names, numbers, strict=True))
-        strings = np.array(texts, dtype=object).reshape(len(self._names) - self._floats, count, 1)
-        return dict(zip(self._names, chain(numbers, strings), strict=True))
+        count = len(columns[0])
+        floats = np.empty((self._floats, count), dtype=np.float64)
+        for place, column in enumerate(columns[: self._floats]):
+            floats[place] = column
+        numbers = _narrowed(floats, columns).reshape(self._floats, count, 1)
+        texts = np.array(columns[self._floats :], dtype=object).reshape(len(columns) - self._floats, count, 1)
+        return dict(zip(self._names, chain(numbers, texts), strict=True))
 
     def _examined(self, rows: Sequence[Any], problems: _Problems) -> Rows:
         """The rows read with a look at whatever is not plain."""
@@ -211,11 +243,11 @@ class _Problems:
         raise InvalidInput("rows_invalid", message, self.in_order())
 
 
-def _group(feature: Feature) -> int:
+def _group(feature: Feature, *, coded: bool) -> int:
     """Numbers come first, then what else becomes a float, then texts: each group is made one array."""
     if feature.kind is Kind.NUMBER:
         return _NUMBER
-    return _FLOAT if feature.kind in (Kind.FLAG, Kind.DATE) else _TEXT
+    return _FLOAT if coded or feature.kind in (Kind.FLAG, Kind.DATE) else _TEXT
 
 
 def _cells_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -225,24 +257,47 @@ def _cells_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda row: tuple(row[name] for name in names)
 
 
-def _as_float32(values: list[float | None]) -> npt.NDArray[np.float32]:
+def _row_of(names: list[str]) -> type[msgspec.Struct] | None:
+    """A class of rows with a field for each of these names, None where it is left out. There is no such class for names
+    that msgspec refuses, such as those with quotes."""
+    fields = [(f"field_{number}", Any, None) for number in range(len(names))]
+    renamed = {field: name for (field, _, _), name in zip(fields, names, strict=True)}
+    try:
+        return msgspec.defstruct("Row", fields, rename=renamed, forbid_unknown_fields=True, gc=False)
+    except ValueError:
+        return None
+
+
+def _as_float32(values: Sequence[float | None]) -> npt.NDArray[np.float32]:
     """Finite numbers as float32, None as NaN.
 
     Raises:
         ValueError, OverflowError: a number is not finite or beyond float32.
     """
     if len(values) <= _FEW and None not in values:
-        packed = array("f", cast(list[float], values))  # for a single row this takes half the time of what follows
+        packed = array("f", cast(Sequence[float], values))  # for a single row this takes half the time of what follows
         if isfinite(sum(packed)):
             return np.frombuffer(packed, dtype=np.float32)
-    floats = np.array(values, dtype=np.float64)
-    odd = floats.size - np.count_nonzero(np.abs(floats) <= FLOAT32_MAX)  # NaN is odd as well
-    if odd and odd != values.count(None):
-        raise ValueError("a number is not finite as float32")
+    narrowed: npt.NDArray[np.float32] = _narrowed(np.array([values], dtype=np.float64), [values])[0]
+    return narrowed
+
+
+def _narrowed(floats: npt.NDArray[np.float64], columns: Sequence[Sequence[float | None]]) -> npt.NDArray[np.float32]:
+    """The arrays [F,N], made of the first F of these columns with NaN for None, as float32.
+
+    Raises:
+        ValueError: a number is not finite or beyond float32.
+    """
+    odd = floats.shape[1] - np.count_nonzero(np.abs(floats) <= FLOAT32_MAX, axis=1)  # NaN is odd as well
+    for place in np.flatnonzero(odd).tolist():
+        if columns[place].count(None) != odd[place]:
+            raise ValueError("a number is not finite as float32")
     return floats.astype(np.float32)
 
 
-def _column(name: str, reader: CellReader, cells: list[Any], positions: list[int], problems: _Problems) -> list[Any]:
+def _column(
+    name: str, reader: CellReader, cells: list[Any], positions: list[int], problems: _Problems
+) -> Sequence[Any]:
     """A column's values, with None in place of those that cannot be read."""
     try:
         values = reader.plain(cells)

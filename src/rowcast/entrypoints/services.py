@@ -12,8 +12,10 @@ from rowcast.scoring.catalog import Catalog
 from rowcast.settings import Settings
 from rowcast.tables import Database
 from rowcast.tasks.desk import Desk
+from rowcast.tasks.intake import Intake
+from rowcast.tasks.lookups import Lookups
 from rowcast.tasks.notice import Notices
-from rowcast.tasks.ports import Broker
+from rowcast.tasks.ports import Publisher
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,10 @@ class Services:
     settings: Settings
     database: Database
     storage: Storage
-    broker: Broker
+    broker: Publisher
     desk: Desk
+    intake: Intake
+    lookups: Lookups
     notices: Notices
     keyring: Keyring
     catalog: Catalog

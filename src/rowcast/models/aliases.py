@@ -159,9 +159,8 @@ def _point(session: Session, principal: Principal, name: str, alias: str, number
 
 def _model_for_update(session: Session, principal: Principal, name: str) -> ModelRow:
     """The model, which the caller may change, locked so that moves of its aliases follow one another."""
-    model = find_model(session, principal, name)
+    model = find_model(session, principal, name, for_update=True)
     check_may_change(principal, model)
-    session.refresh(model, with_for_update=True)
     return model
 
 

@@ -73,13 +73,16 @@ def check_may_change(principal: Principal, model: ModelRow) -> None:
         raise Forbidden("not_owner", f"Model '{model.name}' belongs to someone else. Ask them or an administrator.")
 
 
-def find_model(session: Session, principal: Principal, name: str) -> ModelRow:
-    """The model of that name.
+def find_model(session: Session, principal: Principal, name: str, *, for_update: bool = False) -> ModelRow:
+    """The model of that name; ``for_update`` locks it, so that changes of it follow one another.
 
     Raises:
         NotFound: there is none; the message names one that is called nearly so.
     """
-    model = session.scalar(select(ModelRow).where(ModelRow.name == name)) if is_name(name) else None
+    query = select(ModelRow).where(ModelRow.name == name)
+    if for_update:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    model = session.scalar(query) if is_name(name) else None
     if model is not None:
         return model
     names = session.scalars(select(ModelRow.name).order_by(ModelRow.name).limit(1000)).all()

@@ -25,7 +25,7 @@ from rowcast.errors import Conflict, Unavailable
 from rowcast.models import aliases
 from rowcast.models.recipe import Recipe, RetrainRequest, TrainingRequest
 from rowcast.models.references import CHAMPION, aliases_of, check_may_change, find_model, find_version
-from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow
+from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow, PolicyRow
 from rowcast.models.views import Candidate, Model, ModelVersion, ModelVersionDetail, TrainingResult
 from rowcast.paging import page
 
@@ -165,9 +165,8 @@ def delete_version(session: Session, principal: Principal, name: str, number: in
         Conflict: an alias points at it.
         Forbidden: the caller may not change the model.
     """
-    check_may_change(principal, find_model(session, principal, name))
+    check_may_change(principal, find_model(session, principal, name, for_update=True))
     model, version = find_version(session, principal, name, number)
-    session.refresh(model, with_for_update=True)
     pointing = [alias for alias, pointed in aliases_of(session, model).items() if pointed == number]
     if pointing:
         named = ", ".join(f"'{alias}'" for alias in pointing)
@@ -186,10 +185,10 @@ def delete_model(session: Session, principal: Principal, name: str) -> list[str]
         NotFound: there is no such model.
         Forbidden: the caller may not change it.
     """
-    model = find_model(session, principal, name)
+    model = find_model(session, principal, name, for_update=True)
     check_may_change(principal, model)
     keys = session.scalars(select(ModelVersionRow.bundle_key).where(ModelVersionRow.model_id == model.id)).all()
-    for table in (AliasEventRow, AliasRow, ModelVersionRow):
+    for table in (AliasEventRow, AliasRow, PolicyRow, ModelVersionRow):
         session.execute(delete(table).where(table.model_id == model.id))
     session.delete(model)
     session.flush()

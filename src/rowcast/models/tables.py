@@ -75,3 +75,22 @@ class AliasEventRow(Base):
     action: Mapped[str] = mapped_column(String(20))
     moved_at: Mapped[datetime] = mapped_column(default=now)
     moved_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+
+
+class PolicyRow(Base):
+    """What a model's owner makes of its predictions. Rows are only added: the one with the highest number is in force.
+
+    ``columns`` is the schema of the columns that its amounts are read from, as they were written when it was set.
+    """
+
+    __tablename__ = "policies"
+    __table_args__ = (UniqueConstraint("model_id", "number"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    content: Mapped[dict[str, Any]]
+    columns: Mapped[dict[str, Any]]
+    comment: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from rowcast.datasets.schema import FeatureSchema
+from rowcast.models.decide.policy import Color, Policy
 from rowcast.models.recipe import Problem, Recipe
 
 
@@ -128,3 +129,79 @@ class AliasEvent(BaseModel):
     action: Literal["promote", "rollback", "set", "remove"] = Field(description="How it moved.")
     moved_at: datetime = Field(description="When it moved.")
     moved_by: str = Field(description="Who moved it.")
+
+
+class PolicyVersion(BaseModel):
+    """A policy that a model has or had: never changed, only followed by others."""
+
+    model: str = Field(description="Name of the model.")
+    number: int = Field(description="Number of the policy, from 1; the highest is in force.")
+    policy: Policy = Field(description="What it says.")
+    columns: list[str] = Field(description="Columns that its amounts are read from: send them with every row.")
+    comment: str | None = Field(description="Why it was set.")
+    created_at: datetime = Field(description="Since when it was in force.")
+    created_by: str = Field(description="Who set it.")
+
+
+class Spread(BaseModel):
+    """A figure with its 95 % interval."""
+
+    value: float = Field(description="The figure.")
+    low: float | None = Field(default=None, description="Lower end of the 95 % interval.")
+    high: float | None = Field(default=None, description="Upper end of the 95 % interval.")
+
+
+class ProfitPoint(BaseModel):
+    """What the held-out cases together earn with one threshold."""
+
+    threshold: float | None = Field(
+        description="The probability from which on cases are decided otherwise; null where none is."
+    )
+    accepted_share: float = Field(description="Share of cases that are accepted.")
+    profit: float = Field(description="What all cases earn together, declined ones included.")
+    profit_per_case: float = Field(description="The same, divided by all cases.")
+
+
+class ProfitCurve(BaseModel):
+    """What held-out cases would have earned with every threshold. Intervals are 95 % by bootstrap over cases."""
+
+    of: str = Field(description="The class whose probability is compared with thresholds.")
+    accepted: Literal["below", "above"] = Field(description="On which side of a threshold cases are accepted.")
+    rows: int = Field(description="Held-out cases whose amounts are known.")
+    unknown: int = Field(description="Held-out cases left out, for some amount of theirs is not known.")
+    points: list[ProfitPoint] = Field(description="At most 200 points, lowest threshold first.")
+    best: ProfitPoint = Field(description="The highest of all points, also of those not listed.")
+    new_cases: Spread = Field(
+        description="What a case earns on average when the best threshold is chosen on other cases (five parts)."
+    )
+    half: ProfitPoint = Field(description="With the threshold 0.5.")
+    accept_all: ProfitPoint = Field(description="If all were accepted.")
+    decline_all: ProfitPoint = Field(description="If all were declined.")
+    yellow: ProfitPoint | None = Field(default=None, description="With the policy's threshold yellow.")
+    red: ProfitPoint | None = Field(default=None, description="With the policy's threshold red.")
+
+
+class ColorShare(BaseModel):
+    """The held-out cases of one colour, and what became of them."""
+
+    color: Color = Field(description="Green, yellow or red.")
+    count: int = Field(description="How many there were.")
+    share: float = Field(description="Their share of all.")
+    observed: Spread | None = Field(
+        description="Share of them that were of the class, or the mean of the true numbers; null where there are none."
+    )
+    accepted: Spread | None = Field(
+        default=None, description="What accepting one of them earned on average, with a payoff."
+    )
+
+
+class PolicyPreview(BaseModel):
+    """What a policy would have done with the rows that the model was judged by. Nothing is saved."""
+
+    model: str = Field(description="Name of the model.")
+    version: int = Field(description="The version whose held-out predictions were decided on.")
+    policy: Policy = Field(description="The policy, with what it left open filled in.")
+    rows: int = Field(description="Held-out rows.")
+    of: str = Field(description="The class that is observed, or the target of numbers.")
+    colors: list[ColorShare] = Field(description="Green, yellow and red; none without bands.")
+    profit: ProfitCurve | None = Field(default=None, description="The profit curve, with a payoff.")

@@ -16,7 +16,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.models.tables import ModelVersionRow
 from rowcast.monitoring.identifiers import moment_of
 from rowcast.monitoring.packing import unpacked
-from rowcast.monitoring.queries import Wanted, receipts
+from rowcast.monitoring.queries import Wanted, asked_in, receipts
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.tables import Database
 
@@ -26,6 +26,7 @@ RECEIPTS_AT_A_TIME = 200
 ROWS_AT_A_TIME = 10_000
 BYTES_AT_A_TIME = 64 * 1024
 KEYS = ("receipt", "row", "created_at", "caller", "model", "version", "alias")
+ANSWERED = ("value", "probability", "decision", "expected_profit")
 Line = dict[str, Any]
 
 
@@ -62,7 +63,7 @@ def _receipts(
     row = ReceiptRow
     query = receipts(principal, wanted).where(row.id <= last).order_by(row.id)
     counts = query.with_only_columns(row.id, row.row_count).limit(RECEIPTS_AT_A_TIME)
-    full = query.options(undefer(row.inputs), undefer(row.reply))
+    full = query.options(undefer(row.request), undefer(row.reply))
     after = ""
     while True:
         with database.reading() as session:
@@ -100,8 +101,9 @@ def _rows(receipt: ReceiptRow, caller: str | None) -> Iterator[_Row]:
         "alias": receipt.alias,
     }
     answers = msgspec.json.decode(unpacked(receipt.reply))["predictions"]
-    inputs = [None] * len(answers) if receipt.inputs is None else msgspec.json.decode(unpacked(receipt.inputs))
-    for number, (row, answer) in enumerate(zip(inputs, answers, strict=True), 1):
+    asked = asked_in(receipt)
+    rows = [None] * len(answers) if asked is None else asked.rows
+    for number, (row, answer) in enumerate(zip(rows, answers, strict=True), 1):
         yield _Row({**keys, "row": number}, row, answer)
 
 
@@ -117,18 +119,20 @@ class _Columns:
     classes: dict[str, None] = field(default_factory=dict)
 
     def header(self) -> list[str]:
-        answers = ["value", "probability", *(f"probability of {name}" for name in self.classes)]
+        answers = [*ANSWERED, *(f"probability of {name}" for name in self.classes)]
         return [*KEYS, *(f"input {name}" for name in self.features), *answers]
 
     def line(self, row: _Row) -> list[Any]:
         inputs = row.inputs if isinstance(row.inputs, dict) else {}
         answer = row.answer or {}
-        probabilities = answer.get("probabilities") or {}
+        probabilities, decision = answer.get("probabilities") or {}, answer.get("decision") or {}
         return [
             *row.keys.values(),
             *(inputs.get(name) for name in self.features),
             answer.get("value"),
             answer.get("probability"),
+            decision.get("color"),
+            decision.get("expected_profit"),
             *(probabilities.get(name) for name in self.classes),
         ]
 
@@ -157,7 +161,7 @@ def _of_version(session: Session, version_id: str) -> tuple[list[str], list[str]
 
 
 def _of_receipt(session: Session, receipt_id: str) -> tuple[list[str], list[str]]:
-    options = [undefer(ReceiptRow.inputs), undefer(ReceiptRow.reply)]
+    options = [undefer(ReceiptRow.request), undefer(ReceiptRow.reply)]
     rows = list(_rows(session.get_one(ReceiptRow, receipt_id, options=options), None))
     features = dict.fromkeys(name for row in rows if isinstance(row.inputs, dict) for name in row.inputs)
     classes = dict.fromkeys(name for row in rows for name in (row.answer or {}).get("probabilities") or {})

@@ -33,20 +33,14 @@ class Insertion:
     def __call__(self, cursor: DBAPICursor, rows: Sequence[Values]) -> None:
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
             some = rows[start : start + ROWS_PER_STATEMENT]
-            sql, names = self._statement(len(some))
-            values = tuple(chain.from_iterable(some))
-            cursor.execute(sql, values if names is None else dict(zip(names, values, strict=True)))
+            cursor.execute(self._statement(len(some)), tuple(chain.from_iterable(some)))
 
-    def _compiled(self, count: int) -> tuple[str, list[str] | None]:
-        """The statement for so many rows; the names of its parameters in the order of the values, None when the driver
-        takes them by position."""
+    def _compiled(self, count: int) -> str:
+        """The statement for so many rows, which takes its values by their position."""
         rows: list[dict[str, Any]] = [
             {name: bindparam(f"{name}_{row}") for name in self._columns} for row in range(count)
         ]
         compiled = insert(self._table).values(rows).compile(dialect=self._dialect)
-        names = [f"{name}_{row}" for row in range(count) for name in self._columns]
-        if not compiled.positional:
-            return str(compiled), names
-        if compiled.positiontup != names:
+        if compiled.positiontup != [f"{name}_{row}" for row in range(count) for name in self._columns]:
             raise AssertionError("the statement takes its values in the order of the columns")
-        return str(compiled), None
+        return str(compiled)

@@ -10,17 +10,16 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from rowcast.scoring.answers import Answer, Answers
-
-Kept = Literal["all", "redacted", "none"]
+from rowcast.scoring.answers import Answer, Answers, Decision
 
 
-class KeptInputs(NamedTuple):
-    """``rows`` is the JSON of the rows as they are kept, ``hash`` tells the rows as they were sent."""
+class Kept(NamedTuple):
+    """What a receipt says of the inputs, with the JSON of the request and of the reply as they are kept."""
 
-    kept: Kept
+    inputs: Literal["all", "redacted", "none"]
     hash: str
-    rows: bytes | None
+    request: bytes | None
+    reply: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,8 @@ class Keeping:
     """The policy of an installation.
 
     ``redacted`` are fields, in any case of their letters, whose values are never written down. The hash of inputs that
-    are kept whole is the SHA-256 of their canonical JSON: sorted keys, no spaces. Of others it is the HMAC-SHA-256
-    with ``key``: from a plain hash and the fields that are kept, a value of few possibilities could be found by trying
-    them all.
+    are kept whole is the SHA-256 of the request's body as it was sent. Of others it is the HMAC-SHA-256 with ``key``:
+    from a plain hash and the fields that are kept, a value of few possibilities could be found by trying them all.
     """
 
     store_inputs: bool = True
@@ -41,24 +39,27 @@ class Keeping:
     def of(store_inputs: bool, redacted: Iterable[str], key: bytes) -> Keeping:
         return Keeping(store_inputs, frozenset(name.casefold() for name in redacted), key)
 
-    def inputs(self, rows: Sequence[Any], answers: Answers) -> KeptInputs:
-        """What is kept of these rows, which were answered so."""
-        canonical = msgspec.json.encode(rows, order="sorted")
-        if self.store_inputs and not (self.redacted and self._hides(rows, answers)):
-            return KeptInputs("all", hashlib.sha256(canonical).hexdigest(), canonical)
-        keyed = hmac.digest(self.key, canonical, "sha256").hex()
-        if not self.store_inputs:
-            return KeptInputs("none", keyed, None)
-        shown = [self._shown(row, answer) for row, answer in zip(rows, answers.predictions, strict=True)]
-        return KeptInputs("redacted", keyed, msgspec.json.encode(shown, order="sorted"))
+    def kept(self, body: bytes, answers: Answers, reply: bytes) -> Kept:
+        """What is kept of this call, which was answered so.
 
-    def reply(self, kept: Kept, answers: Answers, encoded: bytes) -> bytes:
-        """What is kept of the reply: its very bytes, or, where inputs are to be hidden, without whatever could repeat
-        them: the answers to the rows and nothing about why."""
-        if kept == "all":
-            return encoded
-        bare = [None if one is None else _bare(one) for one in answers.predictions]
-        return msgspec.json.encode(msgspec.structs.replace(answers, predictions=bare))
+        Of a reply to inputs that are not kept whole only the answers are, and nothing about why: that could repeat
+        them.
+        """
+        if self.store_inputs and not self.redacted:
+            return Kept("all", hashlib.sha256(body).hexdigest(), body, reply)
+        request = msgspec.json.decode(body)
+        rows = request["rows"]
+        if self.store_inputs and not self._hides(rows, answers):
+            # Written anew, for a name that comes twice in the body hides what it had the first time.
+            return Kept("all", hashlib.sha256(body).hexdigest(), msgspec.json.encode(request), reply)
+        keyed = hmac.digest(self.key, body, "sha256").hex()
+        bare = msgspec.json.encode(msgspec.structs.replace(answers, predictions=[*map(_bare, answers.predictions)]))
+        if not self.store_inputs:
+            return Kept("none", keyed, None, bare)
+        shown = [self._shown(row, answer) for row, answer in zip(rows, answers.predictions, strict=True)]
+        # Of the rest of the request only this can hold no value of the rows.
+        on_error = {name: request[name] for name in ("on_error",) if name in request}
+        return Kept("redacted", keyed, msgspec.json.encode({"rows": shown, **on_error}), bare)
 
     def _hides(self, rows: Sequence[Any], answers: Answers) -> bool:
         """Whether a row holds a field that is to be hidden; one that could not be read may hold it anywhere."""
@@ -74,5 +75,9 @@ class Keeping:
         return name.casefold() in self.redacted
 
 
-def _bare(answer: Answer) -> Answer:
-    return Answer(answer.value, answer.probability, answer.probabilities, answer.interval)
+def _bare(answer: Answer | None) -> Answer | None:
+    """The answer with its interval and colour; an expected profit could tell the amount that it was made of."""
+    if answer is None:
+        return None
+    color = None if answer.decision is None else Decision(answer.decision.color)
+    return Answer(answer.value, answer.probability, answer.probabilities, answer.interval, color)

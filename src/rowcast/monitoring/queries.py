@@ -19,6 +19,7 @@ from rowcast.monitoring.packing import unpacked
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.monitoring.views import Receipt
 from rowcast.paging import page, storable
+from rowcast.scoring.requests import RowsToScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def find_receipt(session: Session, principal: Principal, receipt_id: str) -> tup
     """
     row = ReceiptRow
     query = receipts(principal, Wanted()).where(row.id == receipt_id)
-    found = session.execute(query.options(undefer(row.inputs), undefer(row.outputs), undefer(row.reply))).one_or_none()
+    found = session.execute(query.options(undefer(row.request), undefer(row.outputs), undefer(row.reply))).one_or_none()
     if found is None:
         raise NotFound("receipt_not_found", "There is no such receipt among yours; old ones are deleted in time.")
     return found[0], found[1]
@@ -96,21 +97,26 @@ def to_view(row: ReceiptRow, caller: str | None) -> Receipt:
     )
 
 
-def options_of(row: ReceiptRow) -> dict[str, Any]:
-    """What was asked beside the rows."""
-    options: dict[str, Any] = msgspec.json.decode(row.options) if row.options else {}
-    return options
+def asked_in(row: ReceiptRow, kind: Any = Any) -> RowsToScore[Any] | None:
+    """The call, with rows of this kind; None where it was not kept."""
+    return None if row.request is None else msgspec.json.decode(unpacked(row.request), type=RowsToScore[kind])
 
 
 def detail(row: ReceiptRow, caller: str | None) -> bytes:
     """``views.ReceiptDetail`` as JSON; rows and answer go into it as they are kept, never read."""
-    inputs = b"null" if row.inputs is None else unpacked(row.inputs)
+    asked = asked_in(row, msgspec.Raw)
     return msgspec.json.encode(
         {
             **to_view(row, caller).model_dump(mode="json"),
-            "options": options_of(row),
-            "rows": msgspec.Raw(inputs),
+            "options": {} if asked is None else _options(asked),
+            "rows": None if asked is None else asked.rows,
             "answer": msgspec.Raw(unpacked(row.reply)),
             "outputs": b64encode(row.outputs).decode(),
         }
     )
+
+
+def _options(asked: RowsToScore[Any]) -> dict[str, Any]:
+    """What was asked beside the rows, where it is not as by default."""
+    given = [(option.name, getattr(asked, option.name), option.default) for option in msgspec.structs.fields(asked)]
+    return {name: value for name, value, default in given if name != "rows" and value != default}

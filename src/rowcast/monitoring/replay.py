@@ -9,13 +9,16 @@ import msgspec
 
 from rowcast.accounts.principal import Principal
 from rowcast.errors import Conflict, NotFound
+from rowcast.models.policies import numbered
 from rowcast.monitoring.packing import unpacked
-from rowcast.monitoring.queries import find_receipt, options_of
-from rowcast.monitoring.receipts import answered, with_receipt
+from rowcast.monitoring.queries import asked_in, find_receipt
+from rowcast.monitoring.receipts import outputs_bytes, with_receipt
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.scoring.answers import encode
 from rowcast.scoring.catalog import Catalog
-from rowcast.scoring.loaded import LoadedModel
+from rowcast.scoring.deciding import Decider, decider_of
+from rowcast.scoring.loaded import LoadedModel, Served
+from rowcast.scoring.predict import answered
 from rowcast.scoring.requests import RowsToScore
 from rowcast.tables import Database
 
@@ -33,8 +36,9 @@ def replay(database: Database, catalog: Catalog, principal: Principal, receipt_i
     with database.reading() as session:
         row, _ = find_receipt(session, principal, receipt_id)
     asked = _asked(row)
-    model = _version(catalog, row)
-    answers, outputs = answered(principal, model, row.alias, asked)
+    served = Served(model := _version(catalog, row), row.alias, _decider(database, row, model))
+    answers, found = answered(principal, served, asked)
+    outputs = outputs_bytes(found)
     reply = with_receipt(encode(answers), row.id)
     differences = _differences(unpacked(row.reply), reply)
     return msgspec.json.encode(
@@ -50,15 +54,19 @@ def replay(database: Database, catalog: Catalog, principal: Principal, receipt_i
     )
 
 
-def _asked(row: ReceiptRow) -> RowsToScore:
+def _asked(row: ReceiptRow) -> RowsToScore[Any]:
     """The call as it was sent."""
     if row.inputs_kept == "redacted":
         message = "Some fields of this call were hidden by the settings, so it cannot be answered again."
         raise Conflict("receipt_inputs_redacted", message)
-    if row.inputs is None:
+    if row.inputs_kept == "file":
+        message = "This receipt is of a whole file, which is not kept. Predict for the file again with that version."
+        raise Conflict("receipt_of_file", message)
+    asked = asked_in(row)
+    if asked is None:
         message = "The inputs of this call were not kept, as the settings said, so it cannot be answered again."
         raise Conflict("receipt_inputs_not_kept", message)
-    return msgspec.convert({**options_of(row), "rows": msgspec.json.decode(unpacked(row.inputs))}, RowsToScore)
+    return asked
 
 
 def _version(catalog: Catalog, row: ReceiptRow) -> LoadedModel:
@@ -73,6 +81,15 @@ def _version(catalog: Catalog, row: ReceiptRow) -> LoadedModel:
         message = f"Version {row.number} of model '{row.model}' is no longer the one that answered this call."
         raise Conflict("receipt_version_changed", message)
     return model
+
+
+def _decider(database: Database, row: ReceiptRow, model: LoadedModel) -> Decider | None:
+    """By the very policy that decided, whichever is in force now."""
+    if row.policy_version is None:
+        return None
+    with database.reading() as session:
+        policy = numbered(session, model.key.id, row.policy_version)
+    return decider_of(model, policy)
 
 
 def _deleted(row: ReceiptRow) -> Conflict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from datetime import timedelta
+from typing import Protocol
 
 from sqlalchemy import delete, select
 
@@ -46,14 +47,24 @@ def delete_old(database: Database, *, days: float, stopping: threading.Event | N
     return deleted
 
 
-class Retention:
-    """A thread that does so every ten minutes. With 0 days receipts are kept for ever and there is no thread."""
+class DeleteOld(Protocol):
+    """``delete_old``, or the same for something else."""
 
-    def __init__(self, database: Database, *, days: float) -> None:
+    def __call__(self, database: Database, *, days: float, stopping: threading.Event) -> int: ...
+
+
+class Retention:
+    """A thread that does so every ten minutes. With 0 days they are kept for ever and there is no thread."""
+
+    def __init__(
+        self, database: Database, *, days: float, delete: DeleteOld = delete_old, what: str = "receipts"
+    ) -> None:
         self._database = database
         self._days = days
+        self._delete = delete
+        self._what = what
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._sweep, name="receipt-retention", daemon=True)
+        self._thread = threading.Thread(target=self._sweep, name=f"{what}-retention", daemon=True)
 
     def start(self) -> None:
         """Begin. To be called once."""
@@ -69,12 +80,12 @@ class Retention:
     def _sweep(self) -> None:
         while True:
             try:
-                deleted = delete_old(self._database, days=self._days, stopping=self._stopping)
+                deleted = self._delete(self._database, days=self._days, stopping=self._stopping)
                 if deleted:
-                    log.info("%d receipts were older than %g days and are deleted", deleted, self._days)
+                    log.info("%d %s were older than %g days and are deleted", deleted, self._what, self._days)
             except Unavailable as error:
-                log.warning("old receipts are not deleted: %s", error.code)
+                log.warning("old %s are not deleted: %s", self._what, error.code)
             except Exception as error:  # noqa: BLE001  (a thread that ended would be missing until the next start)
-                log.error("old receipts are not deleted: %s", type(error).__name__)
+                log.error("old %s are not deleted: %s", self._what, type(error).__name__)
             if self._stopping.wait(SWEEP_SECONDS):
                 return

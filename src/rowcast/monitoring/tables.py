@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, String, Text
+from sqlalchemy import BigInteger, Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rowcast.tables import Base
@@ -36,9 +36,8 @@ class ReceiptRow(Base):
     price: Mapped[int] = mapped_column(BigInteger)
     inputs_hash: Mapped[str] = mapped_column(String(64))
     inputs_kept: Mapped[str] = mapped_column(String(10))
-    options: Mapped[str | None] = mapped_column(Text)
-    """The rest of the request as JSON, without the rows; None where all of it is as by default."""
     outputs: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     """What the model gave for the rows that were answered: float32, little-endian, row by row."""
-    inputs: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    request: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """The JSON of the call: its very bytes where it is kept whole."""
     reply: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)

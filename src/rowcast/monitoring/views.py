@@ -27,10 +27,11 @@ class Receipt(BaseModel):
     skipped: int = Field(description="Rows that were not answered because they could not be read.")
     price: int = Field(description="What the call cost.")
     inputs_hash: str = Field(
-        description="SHA-256 of the rows as JSON with sorted keys and no spaces; keyed where inputs are not kept whole."
+        description="SHA-256 of the request's body as it was sent, of a what-if question of the prediction that it "
+        "comes to; keyed where inputs are not kept whole. Of a file that of its bytes."
     )
-    inputs_kept: Literal["all", "redacted", "none"] = Field(
-        description="Whether the rows were kept whole, with hidden fields, or not at all."
+    inputs_kept: Literal["all", "redacted", "none", "file"] = Field(
+        description="Whether the rows were kept whole, with hidden fields, or not at all; of a file never are."
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rowcast.models.decide.policy import Color
 from rowcast.models.evaluate.conformal import ANSWERED_LEVEL, PredictionIntervals
 from rowcast.models.recipe import Problem
 from rowcast.scoring.reasons import Explanation
@@ -18,9 +19,10 @@ DECIMALS = 7
 """Decimals of a probability: float32 carries no more below 1, and two runtimes of one model agree on five."""
 
 Outputs = npt.NDArray[np.float32]
+NO_OUTPUTS: Outputs = np.empty((0, 0), dtype=np.float32)
 
 
-class Interval(msgspec.Struct):
+class Interval(msgspec.Struct, gc=False):
     """``views.Interval``."""
 
     level: float
@@ -28,13 +30,22 @@ class Interval(msgspec.Struct):
     high: float
 
 
-class Answer(msgspec.Struct, omit_defaults=True):
+class Decision(msgspec.Struct, omit_defaults=True, gc=False):
+    """``views.Decision``."""
+
+    color: Color | None = None
+    expected_profit: float | None = None
+    expected_if_declined: float | None = None
+
+
+class Answer(msgspec.Struct, omit_defaults=True, gc=False):
     """``views.Prediction``: a class with probabilities, or a number with an interval."""
 
     value: str | float
     probability: float | None = None
     probabilities: dict[str, float] | None = None
     interval: Interval | None = None
+    decision: Decision | None = None
     explanation: Explanation | None = None
 
 
@@ -46,6 +57,7 @@ class Answers(msgspec.Struct):
     alias: str | None
     predictions: list[Answer | None]
     errors: list[dict[str, Any]]
+    policy: int | None = None
 
 
 def encode(answers: Answers) -> bytes:
@@ -71,10 +83,10 @@ def renderer_of(
 
 
 def _binary(outputs: Outputs, classes: list[str]) -> list[Answer]:
-    positive = (outputs[:, 1] >= 0.5).tolist()
+    negative, positive = classes
     return [
-        Answer(classes[chosen], row[1], dict(zip(classes, row, strict=True)))
-        for chosen, row in zip(positive, _rounded(outputs), strict=True)
+        Answer(positive if chosen else negative, high, {negative: low, positive: high})
+        for chosen, (low, high) in zip((outputs[:, 1] >= 0.5).tolist(), _rounded(outputs), strict=True)
     ]
 
 
@@ -91,14 +103,9 @@ def _numbers(outputs: Outputs) -> list[Answer]:
 
 
 def _numbers_between(outputs: Outputs, intervals: PredictionIntervals) -> list[Answer]:
-    predicted = outputs[:, 0].astype(np.float64)
-    reach = intervals.half_width(predicted)
-    ends = zip(
-        outputs[:, 0], (predicted - reach).astype(np.float32), (predicted + reach).astype(np.float32), strict=True
-    )
     return [
         Answer(float(str(number)), interval=Interval(ANSWERED_LEVEL, float(str(low)), float(str(high))))
-        for number, low, high in ends
+        for number, low, high in zip(outputs[:, 0], *intervals.ends(outputs), strict=True)
     ]
 
 

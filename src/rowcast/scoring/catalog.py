@@ -15,6 +15,7 @@ from time import monotonic
 
 from rowcast.datasets.ports import Storage
 from rowcast.errors import NotFound, Unavailable
+from rowcast.scoring.deciding import decider_of
 from rowcast.scoring.directory import Directory, Entry, VersionKey, mark_of, read_directory
 from rowcast.scoring.loaded import LoadedModel, Served, open_model
 from rowcast.tables import Database
@@ -92,17 +93,21 @@ class Catalog:
     def warm(self) -> None:
         """Load champions, as many as are kept, so that their first callers need not wait."""
         self.refresh()
-        for version in islice(self._state.directory.champions(), self._max_loaded):
-            self._try_load(version)
+        self._load_champions(self._state.directory)
 
     @property
     def loaded(self) -> list[LoadedModel]:
         """The models in memory."""
         return list(self._loaded.values())
 
+    def _load_champions(self, directory: Directory) -> None:
+        for version in islice(directory.champions(), self._max_loaded):
+            self._try_load(version)
+
     def _resolved(self, state: _State, reference: str) -> Served:
         version, alias = state.directory.resolve(reference)
-        served = Served(self._load(version), alias)
+        model, policy = self._load(version), state.directory.models[version.model].policy
+        served = Served(model, alias, None if policy is None else decider_of(model, policy))
         self._trim(served.model)
         state.routes[reference] = served
         return served

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from rowcast.models.policies import NumberedPolicy, policies_in_force
 from rowcast.models.references import (
     CHAMPION,
     alias_not_found,
@@ -16,7 +17,7 @@ from rowcast.models.references import (
     parse_reference,
     version_not_found,
 )
-from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow
+from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow, PolicyRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class VersionKey:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model: its id, its versions by number, and its aliases."""
+    """One model: its id, its versions by number, its aliases, and the policy in force, if it decides anything."""
 
     id: str
     versions: Mapping[int, VersionKey]
     aliases: Mapping[str, int]
+    policy: NumberedPolicy | None = None
 
     def at(self, alias: str) -> VersionKey | None:
         """The version that the alias points at."""
@@ -83,14 +85,15 @@ class Directory:
 
 
 def mark_of(session: Session) -> tuple[Any, ...]:
-    """What changes with every move of an alias, every new version and every deletion, found by three cheap look-ups.
+    """What changes with every alias's move, new version, new policy and deletion, found by four cheap look-ups.
 
-    It can, because version rows are only ever added and deleted, and no alias moves without an event.
+    It can, because rows of versions and policies are only ever added and deleted, and no alias moves without an event.
     """
     models = select(func.count(), func.sum(ModelRow.last_number)).select_from(ModelRow)
     versions = select(func.count(), func.max(ModelVersionRow.created_at)).select_from(ModelVersionRow)
     events = select(func.count(), func.max(AliasEventRow.id)).select_from(AliasEventRow)
-    return tuple(value for query in (models, versions, events) for value in session.execute(query).one())
+    policies = select(func.count(), func.max(PolicyRow.id)).select_from(PolicyRow)
+    return tuple(value for query in (models, versions, events, policies) for value in session.execute(query).one())
 
 
 def read_directory(session: Session) -> Directory:
@@ -104,10 +107,11 @@ def read_directory(session: Session) -> Directory:
         versions.setdefault(model_id, {})[number] = VersionKey(id_, name, number, bundle_key, bundle_hash)
     for alias in session.scalars(select(AliasRow)):
         aliases.setdefault(alias.model_id, {})[alias.name] = alias.number
+    policies = policies_in_force(session)
     models = session.execute(select(ModelRow.name, ModelRow.id))
     return Directory(
         mark,
-        {name: Entry(model_id, versions.get(model_id, {}), aliases.get(model_id, {})) for name, model_id in models},
+        {name: Entry(id_, versions.get(id_, {}), aliases.get(id_, {}), policies.get(id_)) for name, id_ in models},
     )
 
 

@@ -12,6 +12,7 @@ from rowcast.datasets.rows import Inputs
 from rowcast.errors import TooLarge
 from rowcast.models.recipe import Problem
 from rowcast.scoring.answers import Outputs
+from rowcast.scoring.banding import band_at
 from rowcast.scoring.loaded import LoadedModel
 from rowcast.scoring.occlusion import occluded, typical_inputs, typical_row
 from rowcast.scoring.reasons import Explanation, Method, Wording, explanation
@@ -53,7 +54,7 @@ def _explained(
     method, base, amounts = _amounts(model, inputs, outputs, chosen)
     typical = typical_row(model.schema) if method == "occlusion" else {}
     of = [None if model.problem is Problem.REGRESSION else model.classes[number] for number in chosen]
-    return [
+    found = [
         explanation(
             model.schema.features,
             amounts[place].tolist(),
@@ -64,6 +65,9 @@ def _explained(
         )
         for place, row in enumerate(rows)
     ]
+    for reasons, score in zip(found, outputs[range(len(rows)), chosen].tolist(), strict=True):
+        reasons.band = band_at(model.bands, score)
+    return found
 
 
 def check_row_count(count: int) -> None:

@@ -24,11 +24,13 @@ from rowcast.models.bundle.contents import load as load_bundle
 from rowcast.models.bundle.runtime import Runtime, check_golden, open_runtime
 from rowcast.models.recipe import Problem
 from rowcast.scoring.answers import Answer, renderer_of
+from rowcast.scoring.banding import Band, bands_of
 from rowcast.scoring.directory import VersionKey
 from rowcast.scoring.native import Native
 
 if TYPE_CHECKING:
     from rowcast.models.bundle.native import NativeModel
+    from rowcast.scoring.deciding import Decider
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +46,16 @@ class LoadedModel:
     manifest: Manifest
     schema: FeatureSchema
     reader: RowReader
+    quick_reader: RowReader
+    """Reads categories as their codes: for the runtime alone."""
     runtime: Runtime
     render: Callable[[npt.NDArray[np.float32]], list[Answer]]
     native: Native | None = None
     """What tells how a score comes about, for algorithms that can."""
+    bands: list[Band] = field(default_factory=list)
+    """What became of held-out rows, by score."""
+    deciders: dict[int, Decider | None] = field(default_factory=dict)
+    """Policies made ready for it, by number; None for those that do not fit it."""
     used: float = field(default_factory=monotonic)
 
     @property
@@ -69,10 +77,18 @@ class LoadedModel:
 
 
 class Served(NamedTuple):
-    """What a reference stands for now: a model, and the alias when one was used."""
+    """What a reference stands for now: a model, the alias when one was used, and the policy in force when it fits."""
 
     model: LoadedModel
     alias: str | None
+    decider: Decider | None = None
+
+    @property
+    def reader(self) -> RowReader:
+        """Reads rows, with the amounts that the policy needs, for the runtime."""
+        if self.decider is None or self.decider.reader is self.model.reader:
+            return self.model.quick_reader
+        return self.decider.reader
 
 
 def open_model(storage: Storage, key: VersionKey, threads: int = 1) -> LoadedModel:
@@ -126,6 +142,8 @@ def _open(folder: Path, key: VersionKey, threads: int) -> LoadedModel:
         manifest=bundle.manifest,
         schema=bundle.schema,
         reader=RowReader(bundle.schema),
+        quick_reader=RowReader(bundle.schema, runtime.codes),
         runtime=runtime,
         render=renderer_of(bundle.manifest.problem, bundle.manifest.classes, bundle.manifest.intervals),
+        bands=bands_of(bundle),
     )

@@ -10,10 +10,14 @@ import numpy as np
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.rows import MAX_PROBLEMS, Rows
 from rowcast.errors import InvalidInput, Problem
-from rowcast.scoring.answers import Answer, Answers, Outputs
+from rowcast.scoring.answers import NO_OUTPUTS, Answer, Answers, Outputs
+from rowcast.scoring.deciding import Decider
 from rowcast.scoring.explaining import check_row_count
 from rowcast.scoring.explaining import explain as explanations
-from rowcast.scoring.loaded import LoadedModel
+from rowcast.scoring.loaded import LoadedModel, Served
+from rowcast.scoring.requests import RowsToScore
+
+NO_ANSWER = "The model has no answer to numbers as large as in this row: check their units."
 
 
 def predict(
@@ -24,30 +28,47 @@ def predict(
     on_error: str = "fail",
     *,
     explain: bool | int = False,
+    decider: Decider | None = None,
 ) -> Answers:
+    """What ``answered`` gives for these rows, where nobody wants the numbers behind it."""
+    served = Served(model, alias, decider)
+    return answered(principal, served, RowsToScore(list(rows), on_error, explain))[0]
+
+
+def answered(principal: Principal, served: Served, asked: RowsToScore[Any]) -> tuple[Answers, Outputs]:
     """Answers to the rows in their order; with ``on_error="skip"`` None for those that cannot be read, else an error.
 
     Every role may predict. Touches neither database nor storage, but for the first call with ``explain``: the number
     of reasons that go with every answer, True for all; such a call takes long enough to keep it off an event loop.
+    A decider adds its decisions, and lets rows bring along the amounts that it needs. Beside the answers come the
+    outputs that they were made of, for the rows that were answered.
 
     Raises:
         InvalidInput: a row cannot be answered and bad ones are not to be skipped; ``problems`` names rows and fields.
         TooLarge: more rows than are explained in one call.
         Unavailable: the model cannot be opened to explain it.
     """
-    if explain:
+    model, decider, rows = served.model, served.decider, asked.rows
+    if asked.explain:
         check_row_count(len(rows))
-    skip_bad = on_error == "skip"
-    read = model.reader.read(rows, skip_bad=skip_bad)
+    # Reasons are found for the texts of categories, not for their codes.
+    reader = model.reader if asked.explain and served.reader is model.quick_reader else served.reader
+    read = reader.read(rows, skip_bad=asked.skip_bad)
     if not read.count:
-        return _answers(model, alias, len(rows), read, [])
+        return _answers(served, len(rows), read, []), NO_OUTPUTS
+    amounts = {} if decider is None else decider.take(read.inputs)
     outputs = model.runtime.run(read.inputs)
     if not np.isfinite(outputs).all():
-        read, outputs = _without_answer(read, outputs, len(rows), skip_bad=skip_bad)
+        finite = np.isfinite(outputs).all(axis=1)
+        read, outputs = _without_answer(read, outputs, len(rows), skip_bad=asked.skip_bad)
+        amounts = {name: column[finite] for name, column in amounts.items()}
     answers = model.render(outputs)
-    if explain:
-        _add_reasons(model, rows, read, outputs, answers, None if explain is True else int(explain))
-    return _answers(model, alias, len(rows), read, answers)
+    if decider is not None:
+        for answer, decision in zip(answers, decider.decisions(outputs, amounts), strict=True):
+            answer.decision = decision
+    if asked.explain:
+        _add_reasons(model, rows, read, outputs, answers, None if asked.explain is True else int(asked.explain))
+    return _answers(served, len(rows), read, answers), outputs
 
 
 def _add_reasons(
@@ -60,14 +81,15 @@ def _add_reasons(
         answer.explanation = reasons
 
 
-def _answers(model: LoadedModel, alias: str | None, row_count: int, read: Rows, answers: list[Answer]) -> Answers:
+def _answers(served: Served, row_count: int, read: Rows, answers: list[Answer]) -> Answers:
     predictions: list[Answer | None] = [*answers]
     if read.kept is not None:
         predictions = [None] * row_count
         for position, answer in zip(read.kept, answers, strict=True):
             predictions[position] = answer
     errors = [problem.model_dump(exclude_none=True) for problem in read.problems]
-    return Answers(model.key.model, model.key.number, alias, predictions, errors)
+    key, policy = served.model.key, served.decider.number if served.decider is not None else None
+    return Answers(key.model, key.number, served.alias, predictions, errors, policy)
 
 
 def _without_answer(read: Rows, outputs: Outputs, row_count: int, *, skip_bad: bool) -> tuple[Rows, Outputs]:
@@ -79,8 +101,7 @@ def _without_answer(read: Rows, outputs: Outputs, row_count: int, *, skip_bad: b
     positions = read.kept if read.kept is not None else list(range(row_count))
     finite = np.isfinite(outputs).all(axis=1)
     bad = [positions[place] for place in np.flatnonzero(~finite).tolist()]
-    message = "The model has no answer to numbers as large as in this row: check their units."
-    problems = [Problem(code="row_out_of_range", message=message, row=position + 1) for position in bad]
+    problems = [Problem(code="row_out_of_range", message=NO_ANSWER, row=position + 1) for position in bad]
     if not skip_bad:
         message = f"{len(bad)} of {row_count} rows have no answer; see the problems."
         raise InvalidInput("rows_invalid", message, problems[:MAX_PROBLEMS])

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rowcast.errors import Problem
+from rowcast.models.decide.policy import Color
 
 
 class PredictRequest(BaseModel):
@@ -41,6 +42,29 @@ class Reason(BaseModel):
     description: str | None = Field(default=None, description="What the feature means, from the dictionary.")
 
 
+class Band(BaseModel):
+    """Held-out rows whose probability of the positive class, or predicted number, was about as high as this one's.
+
+    ``observed`` is the share of them that were of that class, or the mean of their true numbers.
+    """
+
+    position: int = Field(description="Which band it is, counted from the lowest, from 1.")
+    bands: int = Field(description="How many bands there are; each has about as many rows.")
+    low: float | None = Field(default=None, description="Where the band begins; null where it is open.")
+    high: float | None = Field(default=None, description="Where the next one begins; null where it is open.")
+    count: int = Field(description="How many rows it holds.")
+    observed: float = Field(description="What was observed in them.")
+    observed_low: float = Field(description="Lower end of the 95 % interval of what is true of all such cases.")
+    observed_high: float = Field(description="Upper end of that interval.")
+    new_low: float = Field(
+        description="Lower end of where 95 % of what is observed in a quarter as many new rows lies."
+    )
+    new_high: float = Field(description="Upper end of that range.")
+    inside: float | None = Field(
+        default=None, description="Of numbers: the share of the rows whose 90 % interval held the true one."
+    )
+
+
 class Explanation(BaseModel):
     """Why the answer is what it is.
 
@@ -61,6 +85,21 @@ class Explanation(BaseModel):
     base: float | None = Field(default=None, description="The score of a row about which nothing is known.")
     score: float | None = Field(default=None, description="The model's own score, before it is calibrated.")
     rest: float | None = Field(default=None, description="What the features that are not listed contribute together.")
+    band: Band | None = Field(
+        default=None, description="What became of cases that were scored alike; not for more than two classes."
+    )
+
+
+class Decision(BaseModel):
+    """What the policy in force makes of a prediction."""
+
+    color: Color | None = Field(default=None, description="Green, yellow or red; null where it has no bands.")
+    expected_profit: float | None = Field(
+        default=None, description="What accepting the case earns on average; null where an amount is not known."
+    )
+    expected_if_declined: float | None = Field(
+        default=None, description="What declining it earns on average, where the policy has amounts for that."
+    )
 
 
 class Prediction(BaseModel):
@@ -70,6 +109,7 @@ class Prediction(BaseModel):
     probability: float | None = Field(default=None, description="Probability of the positive class, of two.")
     probabilities: dict[str, float] | None = Field(default=None, description="Probability of every class.")
     interval: Interval | None = Field(default=None, description="Of a number: where the true one lies.")
+    decision: Decision | None = Field(default=None, description="What the policy makes of it, where there is one.")
     explanation: Explanation | None = Field(default=None, description="The reasons, when they were asked for.")
 
 
@@ -83,6 +123,7 @@ class Predictions(BaseModel):
         description="One answer for each row, in order; null for a row that was skipped."
     )
     errors: list[Problem] = Field(default_factory=list, description="What was wrong with the rows that were skipped.")
+    policy: int | None = Field(default=None, description="Number of the policy that decided, if one did.")
     receipt: str | None = Field(default=None, description="Id of the call's receipt: see GET /predictions/{id}.")
 
 
@@ -118,7 +159,23 @@ class WhatIf(BaseModel):
     alias: str | None = Field(default=None, description="The alias by which it was called, if by one.")
     base: Prediction = Field(description="The answer to the row as it is.")
     variations: list[Variation] = Field(description="The answer for each variation, in order.")
+    policy: int | None = Field(default=None, description="Number of the policy that decided, if one did.")
     receipt: str | None = Field(
         default=None,
         description="Id of the call's receipt; its first row is the row itself: see GET /predictions/{id}.",
     )
+
+
+class FilePredictions(BaseModel):
+    """What came of the predictions for a file: the result of such a task."""
+
+    model: str = Field(description="Name of the model.")
+    version: int = Field(description="The version that answered.")
+    alias: str | None = Field(description="The alias that was asked for, if one was.")
+    policy: int | None = Field(description="The policy that decided, if one did.")
+    filename: str = Field(description="Name of the file that came in.")
+    format: Literal["csv", "parquet"] = Field(description="Format of the file with the predictions.")
+    row_count: int = Field(description="Rows of the file.")
+    skipped: int = Field(description="Rows that have no prediction because they could not be read.")
+    errors: int = Field(description="Lines in the list of errors; the first ten problems of a row are listed.")
+    receipt: str = Field(description="Names the record of this; the task's own id.")

@@ -31,6 +31,7 @@ class WhatIf(msgspec.Struct):
     alias: str | None
     base: Answer
     variations: list[Variation]
+    policy: int | None = None
     receipt: str | None = None
 
 
@@ -66,7 +67,7 @@ def compared(answers: Answers, variations: Sequence[Mapping[str, Any]], receipt:
     """The answers to ``rows_of``, none skipped, with their differences."""
     base, *others = [answer for answer in answers.predictions if answer is not None]
     listed = [_variation(base, changes, answer) for changes, answer in zip(variations, others, strict=True)]
-    return WhatIf(answers.model, answers.version, answers.alias, base, listed, receipt)
+    return WhatIf(answers.model, answers.version, answers.alias, base, listed, answers.policy, receipt)
 
 
 def encode(answer: WhatIf) -> bytes:

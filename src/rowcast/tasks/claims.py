@@ -22,10 +22,13 @@ from rowcast.tables import now
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
+_LONGEST_WAIT = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A task in a worker's hands. ``attempt`` counts from 1; ``token`` proves that it is still held."""
+    """A task in a worker's hands. ``attempt`` counts from 1; ``token`` proves that it is still held; ``reply_to`` is
+    the process that wants to hear of it."""
 
     id: str
     kind: str
@@ -34,13 +37,16 @@ class Claim:
     payload: dict[str, Any]
     attempt: int
     token: str
+    reply_to: str | None = None
 
 
 class ClaimLost(Exception):
     """Somebody else has the task now, or it has ended: stop, and change nothing."""
 
 
-def claim(session: Session, task_id: str, *, worker: str, lease_seconds: float) -> Claim | None:
+def claim(
+    session: Session, task_id: str, *, worker: str, lease_seconds: float, reply_to: str | None = None
+) -> Claim | None:
     """Take a queued task that is due; None when it is not there to be taken. Of any number of callers, one gets it."""
     moment, token = now(), f"{worker[:40]}/{uuid4().hex[:16]}"
     statement = (
@@ -62,7 +68,7 @@ def claim(session: Session, task_id: str, *, worker: str, lease_seconds: float) 
     if taken is None:
         return None
     kind, lane, owner_id, payload, attempts = taken
-    return Claim(task_id, kind, lane, principal_of(session, owner_id), payload, attempts, token)
+    return Claim(task_id, kind, lane, principal_of(session, owner_id), payload, attempts, token, reply_to)
 
 
 def keep(session: Session, held: Claim, *, lease_seconds: float, progress: Progress | None = None) -> bool:
@@ -131,10 +137,9 @@ def retry(session: Session, held: Claim, error: RowcastError, *, after_seconds: 
         ClaimLost: it is no longer held.
         Cancelled: the owner asked for it to stop.
     """
-    waiting = Progress(fraction=0, stage="waiting", message=f"Attempt {held.attempt} failed: {error.message}")
     due_at = now() + timedelta(seconds=after_seconds)
-    progress = waiting.model_dump(mode="json", exclude_none=True)
-    _change_unless_cancelled(session, held, **{**queued_again(), "due_at": due_at, "progress": progress})
+    values = {**queued_again(), "due_at": due_at, "progress": waiting(held.attempt, error), "error": error.to_dict()}
+    _change_unless_cancelled(session, held, **values)
 
 
 def hand_back(session: Session, held: Claim) -> None:
@@ -159,6 +164,17 @@ def cancel(session: Session, task_id: str) -> TaskState | None:
     return None if state is None else TaskState(state)
 
 
+def back_off(attempt: int, first_seconds: float) -> float:
+    """Seconds to wait after that attempt, counted from 1: twice as long each time."""
+    return min(first_seconds * 2.0 ** (attempt - 1), _LONGEST_WAIT)
+
+
+def waiting(attempt: int, error: RowcastError) -> dict[str, Any]:
+    """The progress of a task that waits for another attempt."""
+    progress = Progress(fraction=0, stage="waiting", message=f"Attempt {attempt} failed: {error.message}")
+    return progress.model_dump(mode="json", exclude_none=True)
+
+
 def queued_again() -> dict[str, Any]:
     """The columns of a task that waits for a worker once more."""
     return {
@@ -171,7 +187,7 @@ def queued_again() -> dict[str, Any]:
 
 
 def _ended(state: TaskState) -> dict[str, Any]:
-    return {"state": state.value, "leased_by": None, "leased_until": None, "finished_at": now()}
+    return {"state": state.value, "leased_by": None, "leased_until": None, "finished_at": now(), "body": None}
 
 
 def _held(held: Claim) -> ColumnElement[bool]:

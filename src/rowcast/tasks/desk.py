@@ -9,14 +9,16 @@ from sqlalchemy.orm import Session, undefer
 
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Storage
+from rowcast.errors import RowcastError
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
-from rowcast.tables import Database
+from rowcast.tables import Database, new_id
 from rowcast.tasks import claims, queries
+from rowcast.tasks.admission import MOST_QUEUED, Applicant, Once, admit
 from rowcast.tasks.cleanup import Ended, clean_up
+from rowcast.tasks.file_predictions import submit_dataset, submit_upload
 from rowcast.tasks.handlers import Handler
 from rowcast.tasks.imports import submit_import
-from rowcast.tasks.notice import Notices
-from rowcast.tasks.ports import Broker
+from rowcast.tasks.ports import Publisher
 from rowcast.tasks.profiles import submit_kinds, submit_profile
 from rowcast.tasks.submission import dispatch
 from rowcast.tasks.tables import TaskRow
@@ -24,43 +26,67 @@ from rowcast.tasks.trainings import submit_retraining, submit_training
 from rowcast.tasks.views import Task, TaskState
 
 
+class SubmittedBefore(Exception):
+    """The same call was made before, under the same idempotency key, and this is the task that it made."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task.id)
+        self.task = task
+
+
 class Desk:
-    """Takes tasks in, shows them and cancels them. Safe to use from any thread; every call blocks on the database."""
+    """Takes tasks in, shows them and cancels them. Safe to use from any thread; every call blocks on the database.
+
+    With ``once`` a submission raises ``SubmittedBefore`` when it was made before, and ``Conflict`` when something else
+    was under its key; any may raise ``TooMany``.
+    """
 
     def __init__(
         self,
         *,
         database: Database,
-        broker: Broker,
+        broker: Publisher,
         storage: Storage,
-        notices: Notices,
         handlers: Mapping[str, Handler],
+        most_queued: int = MOST_QUEUED,
     ) -> None:
         self._database = database
         self._broker = broker
         self._storage = storage
-        self._notices = notices
         self._handlers = handlers
+        self._most_queued = most_queued
 
-    def submit_import(self, principal: Principal, **details: Any) -> Task:
+    def submit_import(self, principal: Principal, *, once: Once | None = None, **details: Any) -> Task:
         """See ``imports.submit_import`` for the details and errors."""
-        return self._submit(principal, lambda session: submit_import(session, principal, **details))
+        return self._submit(principal, lambda session: submit_import(session, principal, **details), once)
 
-    def submit_profile(self, principal: Principal, **details: Any) -> Task:
+    def submit_profile(self, principal: Principal, *, once: Once | None = None, **details: Any) -> Task:
         """See ``profiles.submit_profile`` for the details and errors."""
-        return self._submit(principal, lambda session: submit_profile(session, principal, **details))
+        return self._submit(principal, lambda session: submit_profile(session, principal, **details), once)
 
-    def submit_kinds(self, principal: Principal, **details: Any) -> Task:
+    def submit_kinds(self, principal: Principal, *, once: Once | None = None, **details: Any) -> Task:
         """See ``profiles.submit_kinds`` for the details and errors."""
-        return self._submit(principal, lambda session: submit_kinds(session, principal, **details))
+        return self._submit(principal, lambda session: submit_kinds(session, principal, **details), once)
 
-    def submit_training(self, principal: Principal, request: TrainingRequest) -> Task:
+    def submit_training(self, principal: Principal, request: TrainingRequest, *, once: Once | None = None) -> Task:
         """See ``trainings.submit_training`` for the errors."""
-        return self._submit(principal, lambda session: submit_training(session, principal, request))
+        return self._submit(principal, lambda session: submit_training(session, principal, request), once)
 
-    def submit_retraining(self, principal: Principal, name: str, number: int, changes: RetrainRequest) -> Task:
+    def submit_retraining(
+        self, principal: Principal, name: str, number: int, changes: RetrainRequest, *, once: Once | None = None
+    ) -> Task:
         """See ``trainings.submit_retraining`` for the errors."""
-        return self._submit(principal, lambda session: submit_retraining(session, principal, name, number, changes))
+        return self._submit(
+            principal, lambda session: submit_retraining(session, principal, name, number, changes), once
+        )
+
+    def submit_file(self, principal: Principal, reference: str, *, once: Once | None = None, **details: Any) -> Task:
+        """See ``file_predictions.submit_upload`` for the details and errors."""
+        return self._submit(principal, lambda session: submit_upload(session, principal, reference, **details), once)
+
+    def submit_dataset(self, principal: Principal, reference: str, *, once: Once | None = None, **details: Any) -> Task:
+        """See ``file_predictions.submit_dataset`` for the details and errors."""
+        return self._submit(principal, lambda session: submit_dataset(session, principal, reference, **details), once)
 
     def get(self, principal: Principal, task_id: str) -> Task:
         """The task of that id.
@@ -100,14 +126,21 @@ class Desk:
             state = claims.cancel(session, task_id)
             task = queries.get_task(session, principal, task_id)
             row = session.get_one(TaskRow, task_id, options=[undefer(TaskRow.payload)])
-        self._notices.announce(task_id)
+        self._broker.announce([(None, task_id)])
         if state is TaskState.CANCELLED and not before.state.final:
             clean_up(Ended(row.id, row.kind, row.payload), self._handlers, self._database, self._storage)
         return task
 
-    def _submit(self, principal: Principal, submit: Callable[[Session], TaskRow]) -> Task:
+    def _submit(self, principal: Principal, submit: Callable[[Session], TaskRow], once: Once | None = None) -> Task:
+        applicant = Applicant(new_id(), principal.id, once)
         with self._database.transaction() as session:
+            admitted = admit(session, [applicant], most_queued=self._most_queued)[0]
+            if isinstance(admitted, RowcastError):
+                raise admitted
+            if admitted != applicant.id:
+                raise SubmittedBefore(queries.get_task(session, principal, admitted))
             row = submit(session)
+            row.idempotency_key, row.request_hash = once or (None, None)
             task = queries.to_view(row, principal.name)
         dispatch(self._database, self._broker, [(row.lane, row.id)])
         return task

@@ -14,6 +14,9 @@ from rowcast.tables import Database
 from rowcast.tasks.claims import Claim
 from rowcast.tasks.ports import Compute
 
+PREDICT = "predict"
+"""The lane of predictions, which are worked on many at a time."""
+
 DATA = "data"
 """The lane of short work on tables, which people wait for."""
 
@@ -21,13 +24,19 @@ TRAIN = "train"
 """The lane of trainings, which take as long as they take."""
 
 
+BATCH = "batch"
+"""The lane of predictions for whole files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the operator allows a job: seconds for work on tables and for trainings, and processor threads."""
+    """What the operator allows a job: seconds for work on tables, for trainings and for files of predictions, and
+    processor threads."""
 
     ingest_timeout_seconds: float = 1800
     training_timeout_seconds: float = 86_400
     threads: int = 1
+    file_timeout_seconds: float = 86_400
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal
@@ -12,12 +12,12 @@ from rowcast.datasets import catalogue
 from rowcast.datasets.objects import folder_key
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.tables import DatasetVersionRow
-from rowcast.tables import Database
+from rowcast.tables import Database, take_turn
 from rowcast.tasks.claims import Claim
 from rowcast.tasks.columns import check_kinds
 from rowcast.tasks.handlers import DATA, Bench, Handler
 from rowcast.tasks.submission import submit
-from rowcast.tasks.tables import TaskRow
+from rowcast.tasks.tables import TaskRow, in_state
 from rowcast.tasks.views import TaskState
 
 KIND = "import"
@@ -48,6 +48,7 @@ def submit_import(
         Conflict: the name belongs to someone else.
     """
     catalogue.check_may_add(session, principal, name)
+    take_turn(session, content_hash)
     payload = {
         "name": name,
         "description": description,
@@ -63,10 +64,10 @@ def submit_import(
 def delete_unused_content(database: Database, storage: Storage, content_hash: str) -> None:
     """Delete a stored table that no version has and no import is about to need.
 
-    The look and the deed are one transaction, which keeps other imports of the same bytes from starting or ending in
-    between.
+    The look and the deed are one turn, which keeps other imports of the same bytes from starting in between.
     """
     with database.transaction() as session:
+        take_turn(session, content_hash)
         if not _in_use(session, content_hash):
             storage.delete(folder_key(content_hash))
 
@@ -109,11 +110,11 @@ def _abandon(task_id: str, payload: dict[str, Any], database: Database, storage:
 
 def _in_use(session: Session, content_hash: str) -> bool:
     """Whether a version has this content, or an import is about to make one."""
-    versions = select(DatasetVersionRow.id).where(DatasetVersionRow.content_hash == content_hash).limit(1)
-    if session.scalar(versions) is not None:
-        return True
     active = select(TaskRow.payload).where(
-        TaskRow.kind == KIND,
-        TaskRow.state.in_([TaskState.QUEUED.value, TaskState.RUNNING.value]),
+        TaskRow.kind == KIND, or_(in_state(TaskState.QUEUED), in_state(TaskState.RUNNING))
     )
-    return any(payload["content_hash"] == content_hash for payload in session.scalars(active))
+    if any(payload["content_hash"] == content_hash for payload in session.scalars(active)):
+        return True
+    # In this order: an import that ends between the two looks has made its version by the second.
+    versions = select(DatasetVersionRow.id).where(DatasetVersionRow.content_hash == content_hash).limit(1)
+    return session.scalar(versions) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rowcast.tasks import imports, profiles, trainings
+from rowcast.tasks import file_predictions, imports, profiles, trainings
 from rowcast.tasks.handlers import Handler
 
 
@@ -12,4 +12,5 @@ def handlers() -> dict[str, Handler]:
         imports.KIND: imports.handler(),
         profiles.KIND: profiles.handler(),
         trainings.KIND: trainings.handler(),
+        file_predictions.KIND: file_predictions.handler(),
     }

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.tables import DatasetVersionRow
 from rowcast.models.tables import ModelVersionRow
+from rowcast.scoring.files.objects import ROOT, parts_key
 from rowcast.tables import Database
 from rowcast.tasks.imports import delete_unused_content
 from rowcast.tasks.tables import TaskRow
@@ -22,10 +23,11 @@ _AT_ONCE = 500
 
 
 def remove_leftovers(database: Database, storage: Storage) -> None:
-    """Delete uploads that no task is going to read, bundles that no version has, and tables that no dataset has. For
-    the start of the only process: nothing may be uploading."""
+    """Delete uploads that no task is going to read, bundles that no version has, parts of files that are whole, and
+    tables that no dataset has. For the start of the only process: nothing may be uploading."""
     _remove_uploads(database, storage)
     _remove_bundles(database, storage)
+    _remove_parts(database, storage)
     for content_hash in _unknown_tables(database, storage):
         delete_unused_content(database, storage, content_hash)
 
@@ -49,6 +51,16 @@ def _remove_bundles(database: Database, storage: Storage) -> None:
         state = states.get(_second(bundle))
         if state is not None and state.final:
             storage.delete(bundle)
+
+
+def _remove_parts(database: Database, storage: Storage) -> None:
+    """Of files with predictions whose task has ended."""
+    parts = {_second(key) for key in storage.list(ROOT) if key.startswith(parts_key(_second(key)))}
+    with database.reading() as session:
+        states = _states(session, parts)
+    for task_id, state in states.items():
+        if state.final:
+            storage.delete(parts_key(task_id))
 
 
 def _unknown_tables(database: Database, storage: Storage) -> list[str]:

@@ -7,6 +7,7 @@ from time to time, and the task's row is the answer.
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections import OrderedDict
@@ -91,6 +92,26 @@ class Notices:
                 return
             await self.changed(task_id, seen, min(left, look_every))
 
+    async def ended(
+        self,
+        task: Task,
+        seen: int,
+        fetch: Callable[[], Awaitable[Task]],
+        *,
+        timeout: float,  # noqa: ASYNC109  (no error)
+        look_every: float = 1.0,
+    ) -> Task:
+        """The task once it has ended, or as it is after ``timeout`` seconds. It is known to have been as given when
+        ``seen`` was read; for one that was made just now that is 0."""
+        deadline = time.monotonic() + timeout
+        while not task.state.final and (left := deadline - time.monotonic()) > 0:
+            # Not all at the same moment: those who wait for one worker began together.
+            pause = look_every * random.uniform(0.8, 1.2)  # noqa: S311  (guards nothing)
+            await self.changed(task.id, seen, min(left, pause))
+            seen = self.seen(task.id)
+            task = await fetch()
+        return task
+
 
 def _gist(task: Task) -> Task:
     """The task without what changes by the mere passing of time."""
@@ -104,15 +125,19 @@ class _Waiter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._event = asyncio.Event()
+        self._woken: asyncio.Future[bool] = loop.create_future()
 
     def wake(self) -> None:
         with suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._event.set)
+            self._loop.call_soon_threadsafe(self._end, True)
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  (no error)
+        late = self._loop.call_later(timeout, self._end, False)
         try:
-            await asyncio.wait_for(self._event.wait(), timeout)
-        except TimeoutError:
-            return False
-        return True
+            return await self._woken
+        finally:
+            late.cancel()
+
+    def _end(self, woken: bool) -> None:
+        if not self._woken.done():
+            self._woken.set_result(woken)

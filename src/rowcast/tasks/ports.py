@@ -2,34 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from rowcast.datasets.ports import Progress
 
 
+class Delivery(Protocol):
+    """One task id in the hands of a consumer, who answers for it by one of three calls. None of them waits or fails:
+    an answer that does not arrive only means that the id comes again."""
+
+    @property
+    def task_id(self) -> str: ...
+
+    @property
+    def reply_to(self) -> str | None:
+        """The process that published it, as ``announce`` takes it."""
+        ...
+
+    def done(self) -> None:
+        """The task's row, or its lease, answers for the task from now on."""
+        ...
+
+    def back(self) -> None:
+        """Not now, not here: another consumer may have it, or this one later."""
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Nobody can do anything with it: it goes to the dead letters. ``reason`` is a snake_case word."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One task id handed to a worker. ``done`` is called once the task's row says what became of it."""
+class DeadLetter:
+    """A message that no worker could do anything with. ``id`` names it for ``revive``: the task's id, or the message's
+    own when it names no task."""
 
-    task_id: str
-    done: Callable[[], None]
+    id: str
+    lane: str
+    reason: str
+    died_at: datetime | None
 
 
-class Broker(Protocol):
+class Lanes(Protocol):
+    """What an operator sees of a broker. All raise ``Unavailable("broker_unavailable")`` when it does not answer."""
+
+    def depths(self) -> dict[str, int]:
+        """Messages by lane that no consumer has yet."""
+        ...
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        """The dead letters, oldest first."""
+        ...
+
+    def revive(self, letter_id: str) -> bool:
+        """Put the dead letter of that task back into its lane; False when there is none that names it."""
+        ...
+
+
+class Publisher(Lanes, Protocol):
     """Carries ids of tasks, by lane, to whoever waits for them. The task's row is the truth, a message only a hint:
     one that is lost, late or doubled does no harm.
 
-    ``publish`` and ``consume`` raise ``Unavailable("broker_unavailable")`` when the broker does not answer.
+    ``publish`` raises ``Unavailable("broker_unavailable")`` when the broker does not answer.
     """
 
-    def publish(self, lane: str, task_id: str) -> None:
-        """Hand the id to one consumer of the lane; the broker has it when the call returns."""
+    def publish(self, lane: str, task_ids: Sequence[str]) -> None:
+        """Hand each id to one consumer of the lane; the broker has them all when the call returns."""
         ...
 
-    def consume(self, lane: str, timeout: float) -> Delivery | None:
-        """The next id of the lane, or None after ``timeout`` seconds or once closed."""
+    def announce(self, told: Sequence[tuple[str | None, str]]) -> None:
+        """Tell processes that tasks of theirs have changed, as (``reply_to``, task id); None is this process. A word
+        that gets lost costs whoever waits a second: the call neither fails nor waits for anybody."""
+        ...
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        """Have ``heard`` called, on any thread, with the id of each task that is announced to this process. To be
+        called once, before the first ``publish``; a process that never does is not told anything."""
         ...
 
     def ping(self) -> None:
@@ -37,7 +88,16 @@ class Broker(Protocol):
         ...
 
     def close(self) -> None:
-        """Wake every consumer with None and accept nothing more; may be called twice."""
+        """Wake every consumer with nothing and accept nothing more; may be called twice."""
+        ...
+
+
+class Broker(Publisher, Protocol):
+    """The same for a process that also takes tasks. ``consume`` raises as ``publish`` does."""
+
+    def consume(self, lane: str, timeout: float, most: int = 1) -> Sequence[Delivery]:
+        """The next ids of the lane, in order: up to ``most`` of those that are there, never waiting for more than
+        one. None at all after ``timeout`` seconds, or once closed."""
         ...
 
 

@@ -11,7 +11,7 @@ from rowcast.datasets.ports import Progress
 from rowcast.errors import Unavailable
 from rowcast.tables import Database
 from rowcast.tasks.claims import Claim, ClaimLost, cancel_requested, keep
-from rowcast.tasks.notice import Notices
+from rowcast.tasks.ports import Broker
 
 BEAT_SECONDS = 0.35
 """Between two looks at the task's row: at most three a second, so progress costs little and a cancel is heard soon."""
@@ -23,9 +23,9 @@ class Pulse:
     """A thread beside the work, for as long as the block lasts. It writes only when there is progress to tell or the
     lease is a third over."""
 
-    def __init__(self, database: Database, notices: Notices, held: Claim, *, lease_seconds: float) -> None:
+    def __init__(self, database: Database, broker: Broker, held: Claim, *, lease_seconds: float) -> None:
         self._database = database
-        self._notices = notices
+        self._broker = broker
         self._held = held
         self._lease_seconds = lease_seconds
         self._kept_at = time.monotonic()
@@ -72,5 +72,5 @@ class Pulse:
         with self._database.transaction() as session:
             cancelled = keep(session, self._held, lease_seconds=self._lease_seconds, progress=progress)
         self._kept_at = time.monotonic()
-        self._notices.announce(self._held.id)
+        self._broker.announce([(self._held.reply_to, self._held.id)])
         return cancelled

@@ -13,10 +13,14 @@ from rowcast.errors import Internal
 from rowcast.tables import Database, now
 from rowcast.tasks.claims import queued_again
 from rowcast.tasks.cleanup import Ended
-from rowcast.tasks.tables import TaskRow
+from rowcast.tasks.handlers import PREDICT
+from rowcast.tasks.tables import TaskRow, in_state
 from rowcast.tasks.views import TaskState
 
 _BATCH = 500
+
+QUICK_SECONDS = 10.0
+"""After so long a prediction counts as forgotten: somebody may be waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ def sweep(database: Database, *, max_attempts: int, redispatch_seconds: float) -
     message may be lost. Writes only when there is something to take back.
     """
     moment = now()
-    silent = and_(TaskRow.state == TaskState.RUNNING.value, TaskRow.leased_until < moment)
+    silent = and_(in_state(TaskState.RUNNING), TaskRow.leased_until < moment)
     with database.reading() as session:
         anything = session.scalar(select(TaskRow.id).where(silent).limit(1))
     ended = []
@@ -48,8 +52,8 @@ def sweep(database: Database, *, max_attempts: int, redispatch_seconds: float) -
 def release_all(session: Session, *, max_attempts: int) -> list[Ended]:
     """Take every running task back at once and forget what was dispatched: for the start of the only process, when
     no worker can be alive. What a killed process had in hand runs again immediately; that attempt counts."""
-    ended = _take_back(session, TaskRow.state == TaskState.RUNNING.value, max_attempts, limit=None)
-    queued = update(TaskRow).where(TaskRow.state == TaskState.QUEUED.value)
+    ended = _take_back(session, in_state(TaskState.RUNNING), max_attempts, limit=None)
+    queued = update(TaskRow).where(in_state(TaskState.QUEUED))
     session.execute(queued.values(dispatched_at=None).execution_options(synchronize_session=False))
     return ended
 
@@ -68,6 +72,7 @@ def _take_back(
             task.error = _lost(task.attempts).to_dict()
         else:
             _set(task, queued_again())
+            task.error = _SILENT.to_dict()
             continue
         ended.append(Ended(task.id, task.kind, task.payload))
     session.flush()
@@ -75,10 +80,14 @@ def _take_back(
 
 
 def _due(session: Session, moment: datetime, redispatch_seconds: float) -> list[tuple[str, str]]:
-    told_long_ago = TaskRow.dispatched_at < moment - timedelta(seconds=redispatch_seconds)
+    quickly = min(redispatch_seconds, QUICK_SECONDS)
+    told_long_ago = or_(
+        TaskRow.dispatched_at < moment - timedelta(seconds=redispatch_seconds),
+        and_(TaskRow.lane == PREDICT, TaskRow.dispatched_at < moment - timedelta(seconds=quickly)),
+    )
     query = (
         select(TaskRow.lane, TaskRow.id)
-        .where(TaskRow.state == TaskState.QUEUED.value)
+        .where(in_state(TaskState.QUEUED))
         .where(or_(TaskRow.due_at.is_(None), TaskRow.due_at <= moment))
         .where(or_(TaskRow.dispatched_at.is_(None), told_long_ago))
         .order_by(TaskRow.created_at)
@@ -88,12 +97,15 @@ def _due(session: Session, moment: datetime, redispatch_seconds: float) -> list[
 
 
 def _end(task: TaskRow, state: TaskState) -> None:
-    _set(task, {"state": state.value, "leased_by": None, "leased_until": None, "finished_at": now()})
+    _set(task, {"state": state.value, "leased_by": None, "leased_until": None, "finished_at": now(), "body": None})
 
 
 def _set(task: TaskRow, values: dict[str, Any]) -> None:
     for name, value in values.items():
         setattr(task, name, value)
+
+
+_SILENT = Internal("worker_lost", "The worker that had this stopped without a word; another one is to try.")
 
 
 def _lost(attempts: int) -> Internal:

@@ -10,20 +10,18 @@ from typing import TypeVar
 from sqlalchemy.orm import Session
 
 from rowcast.datasets.ports import Storage
-from rowcast.errors import Cancelled, Internal, RowcastError, Unavailable
+from rowcast.errors import Cancelled, Internal, NotFound, RowcastError, Unavailable
 from rowcast.tables import Database
 from rowcast.tasks import claims
 from rowcast.tasks.claims import Claim, ClaimLost
 from rowcast.tasks.cleanup import Ended, clean_up
 from rowcast.tasks.handlers import Bench, Handler, Limits
-from rowcast.tasks.notice import Notices
-from rowcast.tasks.ports import Compute
+from rowcast.tasks.ports import Broker, Compute
 from rowcast.tasks.pulse import Pulse
+from rowcast.tasks.tables import TaskRow
 
 _PATIENCE = (0.1, 0.5, 2, 5, 10)
 """Seconds between attempts to put on record how a task ended: hours of work are not thrown away for a busy moment."""
-
-_LONGEST_WAIT = 300.0
 
 _OUR_FAULT = "This failed by a fault in Rowcast. Ask the operator to look at the server's log."
 
@@ -40,7 +38,7 @@ class Runner:
         database: Database,
         storage: Storage,
         compute: Compute,
-        notices: Notices,
+        broker: Broker,
         handlers: Mapping[str, Handler],
         limits: Limits,
         worker: str,
@@ -51,7 +49,7 @@ class Runner:
         self._database = database
         self._storage = storage
         self._compute = compute
-        self._notices = notices
+        self._broker = broker
         self._handlers = handlers
         self._limits = limits
         self._worker = worker
@@ -59,16 +57,22 @@ class Runner:
         self._max_attempts = max_attempts
         self._retry_seconds = retry_seconds
 
-    def take(self, task_id: str) -> Claim | None:
-        """The task, claimed for this worker; None when somebody else has it or it has ended.
+    def take(self, task_id: str, reply_to: str | None = None) -> Claim | None:
+        """The task, claimed for this worker; None when somebody else has it or it has ended. ``reply_to`` is told of
+        its changes.
 
         Raises:
+            NotFound: there is no such task.
             Unavailable: the database does not answer.
         """
         with self._database.transaction() as session:
-            held = claims.claim(session, task_id, worker=self._worker, lease_seconds=self._lease_seconds)
+            held = claims.claim(
+                session, task_id, worker=self._worker, lease_seconds=self._lease_seconds, reply_to=reply_to
+            )
+            if held is None and session.get(TaskRow, task_id) is None:
+                raise NotFound("task_not_found", "There is no such task.")
         if held is not None:
-            self._notices.announce(task_id)
+            self._announce(held)
         return held
 
     def carry_out(self, held: Claim, interrupted: Callable[[], bool]) -> None:
@@ -83,15 +87,18 @@ class Runner:
         except ClaimLost:
             _log.warning("task %s: lost to another worker, or ended meanwhile", held.id)
         finally:
-            self._notices.announce(held.id)
+            self._announce(held)
 
     def abandon(self, task: Ended) -> None:
         """Clean up after a task that recovery ended, and tell whoever waits for it."""
         clean_up(task, self._handlers, self._database, self._storage)
-        self._notices.announce(task.id)
+        self._broker.announce([(None, task.id)])
+
+    def _announce(self, held: Claim) -> None:
+        self._broker.announce([(held.reply_to, held.id)])
 
     def _carry_out(self, held: Claim, interrupted: Callable[[], bool]) -> None:
-        with Pulse(self._database, self._notices, held, lease_seconds=self._lease_seconds) as pulse:
+        with Pulse(self._database, self._broker, held, lease_seconds=self._lease_seconds) as pulse:
             try:
                 self._work_and_settle(held, pulse, interrupted)
             except Cancelled:
@@ -139,7 +146,7 @@ class Runner:
         _log.info("task %s: attempt %d failed, %s", held.id, held.attempt, error.code)
         try:
             if error.retryable and held.attempt < self._max_attempts:
-                wait = min(self._retry_seconds * 2 ** (held.attempt - 1), _LONGEST_WAIT)
+                wait = claims.back_off(held.attempt, self._retry_seconds)
                 self._put_on_record(lambda session: claims.retry(session, held, error, after_seconds=wait))
                 return
             self._put_on_record(lambda session: claims.fail(session, held, error))

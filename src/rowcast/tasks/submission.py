@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from rowcast.accounts.principal import Principal
 from rowcast.errors import Unavailable
 from rowcast.tables import Database, new_id, now
-from rowcast.tasks.ports import Broker
+from rowcast.tasks.ports import Publisher
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
@@ -43,19 +43,28 @@ def submit(
     return task
 
 
-def dispatch(database: Database, broker: Broker, tasks: Iterable[tuple[str, str]]) -> None:
+def dispatch(database: Database, broker: Publisher, tasks: Iterable[tuple[str, str]]) -> None:
     """Tell the workers of committed tasks, given as (lane, id). Never fails: what could not be told now, the recovery
     sweep tells later."""
-    told = []
     try:
-        for lane, task_id in tasks:
-            broker.publish(lane, task_id)
-            told.append(task_id)
-        if told:
-            with database.transaction() as session:
-                _mark_dispatched(session, told)
+        tell(database, broker, tasks)
     except Unavailable as error:
-        _log.warning("tasks wait for the recovery sweep: %s", error.code)
+        _log.warning("new tasks wait for the recovery sweep: %s", error.code)
+
+
+def tell(database: Database, broker: Publisher, tasks: Iterable[tuple[str, str]]) -> None:
+    """Tell the workers of committed tasks, given as (lane, id), and note that they were told.
+
+    Raises:
+        Unavailable: the broker or the database does not answer; some may have been told.
+    """
+    lanes: dict[str, list[str]] = {}
+    for lane, task_id in tasks:
+        lanes.setdefault(lane, []).append(task_id)
+    for lane, task_ids in lanes.items():
+        broker.publish(lane, task_ids)
+        with database.transaction() as session:
+            _mark_dispatched(session, task_ids)
 
 
 def _mark_dispatched(session: Session, task_ids: list[str]) -> None:

@@ -5,17 +5,32 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ColumnElement, ForeignKey, Index, LargeBinary, String, literal, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rowcast.tables import Base, new_id, now
 
+_OPEN = text("state = 'queued' OR state = 'running'")
+_WITH_KEY = text("idempotency_key IS NOT NULL")
+
 
 class TaskRow(Base):
+    """Every change of state writes a row anew into each index on PostgreSQL, so they are few and hold little: tasks
+    that have ended are found by their owner alone. SQLite uses ``ix_tasks_open`` where a state is written out in the
+    statement."""
+
     __tablename__ = "tasks"
     __table_args__ = (
-        Index("ix_tasks_state_lane_created_at", "state", "lane", "created_at"),
         Index("ix_tasks_owner_id_created_at", "owner_id", "created_at"),
+        Index("ix_tasks_open", "state", "owner_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+        Index(
+            "ix_tasks_idempotency_key",
+            "owner_id",
+            "idempotency_key",
+            unique=True,
+            sqlite_where=_WITH_KEY,
+            postgresql_where=_WITH_KEY,
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -28,6 +43,7 @@ class TaskRow(Base):
     progress: Mapped[dict[str, Any] | None]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]
+    """Of the last attempt that failed."""
     attempts: Mapped[int] = mapped_column(default=0)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     leased_by: Mapped[str | None] = mapped_column(String(64))
@@ -38,3 +54,13 @@ class TaskRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    idempotency_key: Mapped[str | None] = mapped_column(String(64))
+    request_hash: Mapped[str | None] = mapped_column(String(64))
+    """See ``admission.Once``."""
+    body: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    """The request as it was sent, of a task that is made of nothing else; gone when the task has ended."""
+
+
+def in_state(state: str) -> ColumnElement[bool]:
+    """Tasks in that state, written out: only so does SQLite use ``ix_tasks_open``."""
+    return TaskRow.state == literal(state, literal_execute=True)

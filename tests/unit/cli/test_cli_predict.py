@@ -36,7 +36,7 @@ def test_one_row_with_its_reasons_as_a_person_would_give_them(rowcast: Run, trai
     lines = ran.out.splitlines()
     assert lines[0] == "status: paid. The probability of lost is 12.5 %, about 1 in 8."
     assert lines[1] == (
-        "Of 400 rows scored like this one (0.0 % to 50.0 %) 12 % were lost; of new ones expect 8 % to 17 %."
+        "Of 100 such cases about 12 end as lost (10 to 14); so it was with 400 held-out rows scored 0.0 % to 50.0 %."
     )
     assert lines[2] == "Why, strongest first:"
     assert re.fullmatch(r"\+ █{12} +\+0\.75 +amount is 125, which moves the probability of lost\. *", lines[3])

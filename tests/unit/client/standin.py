@@ -51,6 +51,7 @@ from rowcast.models.views import (
     TrainingResult,
 )
 from rowcast.scoring.views import (
+    Band,
     Explanation,
     Prediction,
     Predictions,
@@ -98,6 +99,8 @@ class Standin:
     events: dict[str, list[AliasEvent]] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    """The idempotency key of each request."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     prepared: list[Response] = field(default_factory=list)
     slow_import: bool = False
@@ -155,6 +158,7 @@ class Standin:
         async def endpoint(request: Request) -> Response:
             path = request.url.path.removeprefix("/api/v1")
             self.requests.append((request.method, path, dict(request.query_params)))
+            self.keys.append(request.headers.get("Idempotency-Key"))
             if self.prepared:
                 await request.body()
                 return self.prepared.pop(0)
@@ -564,10 +568,6 @@ def trained(model: str, number: int, wanted: TrainingRequest) -> ModelVersionDet
         parity={},
         evaluation={
             "importance": [{"feature": "grade", "mean": 0.01}, {"feature": "amount", "mean": 0.08}],
-            "bands": [
-                {"low": 0.0, "high": 0.5, "count": 400, "observed": 0.12, "new_low": 0.08, "new_high": 0.17},
-                {"low": 0.5, "high": 1.0, "count": 400, "observed": 0.7, "new_low": 0.6, "new_high": 0.8},
-            ],
         },
         bundle_hash="0" * 64,
         card="# Card",
@@ -600,6 +600,10 @@ def explained(prediction: Prediction, row: dict[str, Any], most: int) -> Predict
     found = Explanation(
         method="contributions", of="lost", unit="log_odds", reasons=reasons[:most], reason_codes=["AMOUNT"],
         base=-1.0, score=-0.5, rest=sum(reason.contribution for reason in reasons[most:]),
+        band=Band(
+            position=1, bands=2, low=0.0, high=0.5, count=400, observed=0.12, observed_low=0.1, observed_high=0.14,
+            new_low=0.08, new_high=0.17,
+        ),
     )  # fmt: skip
     return prediction.model_copy(update={"explanation": found})
 

@@ -40,7 +40,7 @@ def problem(status: int, code: str = "some_code", **headers: str) -> Response:
         (413, errors.TooLarge),
         (418, errors.InvalidInput),
         (422, errors.InvalidInput),
-        (429, errors.Unavailable),
+        (429, errors.TooMany),
         (500, errors.Internal),
         (502, errors.Unavailable),
         (503, errors.Unavailable),
@@ -97,8 +97,19 @@ def test_it_is_not_asked_forever(client: Client, standin: Standin) -> None:
 def test_what_is_not_safe_to_repeat_is_not_repeated(client: Client, standin: Standin) -> None:
     standin.prepared = [problem(503)]
     with pytest.raises(Unavailable):
-        client.train(dataset="loans", target="status")
+        client.models.promote("loans", 1)
     assert len(standin.requests) == 1
+
+
+def test_what_makes_work_is_repeated_under_one_key(client: Client, standin: Standin, loans: Path) -> None:
+    client.datasets.add(loans)
+    standin.keys.clear()
+    standin.prepared = [problem(503), problem(429)]
+    for _ in range(2):
+        client.train(dataset="loans", target="status")
+    assert len(standin.keys) == 4
+    assert None not in standin.keys
+    assert standin.keys[0] == standin.keys[1] == standin.keys[2] != standin.keys[3]
 
 
 def test_predictions_are_repeated(client: Client, standin: Standin, loans: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ USER = Principal("d" * 32, "user", Role.USER)
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqlDatabase]:
-    opened = open_database(f"sqlite:///{tmp_path}/rowcast.db")
+def database(database_url: str) -> Iterator[SqlDatabase]:
+    opened = open_database(database_url)
     Base.metadata.create_all(opened.engine)
     with opened.transaction() as session:
         session.add_all(UserRow(id=who.id, name=who.name, role=who.role) for who in (ANNE, BEN, ROOT, USER))

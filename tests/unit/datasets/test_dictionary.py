@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,8 +25,8 @@ USER = Principal("d" * 32, "user", Role.USER)
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    database = open_database(f"sqlite:///{tmp_path}/rowcast.db")
+def session(database_url: str) -> Iterator[Session]:
+    database = open_database(database_url)
     Base.metadata.create_all(database.engine)
     with database.transaction() as opened:
         opened.add_all(UserRow(id=who.id, name=who.name, role=who.role) for who in (ANNE, USER))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,10 +21,12 @@ BEN = Principal("b" * 32, "ben", Role.ANALYST)
 USER = Principal("d" * 32, "user", Role.USER)
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlDatabase]:
-    folder: Path = tmp_path_factory.mktemp("aliases")
-    opened = open_database(f"sqlite:///{folder}/rowcast.db")
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlDatabase]:
+    if request.param == "sqlite":
+        opened = open_database(f"sqlite:///{tmp_path_factory.mktemp('aliases')}/rowcast.db")
+    else:
+        opened = open_database(request.getfixturevalue("postgres_server").create_database())
     Base.metadata.create_all(opened.engine)
     with opened.transaction() as session:
         session.add_all(UserRow(id=who.id, name=who.name, role=who.role) for who in (ANNE, BEN, USER))

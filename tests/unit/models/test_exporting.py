@@ -10,6 +10,8 @@ from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.algorithms.linear import LinearModel
 from rowcast.models.algorithms.tree_ensemble import float32_at_most
 from rowcast.models.bundle.exporting import export
+from rowcast.models.bundle.lookups import taken_out
+from rowcast.models.bundle.runtime import MatrixRuntime, OnnxRuntime
 from rowcast.models.encode.encoder import Style, fit_encoder
 from rowcast.models.encode.inputs import Column, Floats, Labels
 from rowcast.models.encode.onnx_graph import OnnxGraph
@@ -52,6 +54,24 @@ def test_onnx_that_agrees_passes() -> None:
     assert exported.parity.passed
     assert exported.parity.max_difference < 1e-6
     assert exported.model
+
+
+def test_the_quicker_form_gives_the_same_bits_for_one_row_and_for_many() -> None:
+    exported = gate(LinearModel(Problem.BINARY, **WEIGHTS), INPUTS)
+    quicker, whole = MatrixRuntime(*exported.quicker), OnnxRuntime(exported.model)
+    numbers = np.array([0.25, np.nan, -7.0, 3e38], dtype=np.float32).reshape(-1, 1)
+    texts = np.array(["a", "", "never seen", "b"], dtype=object).reshape(-1, 1)
+    inputs = {"n": numbers, "c": texts}
+    assert np.array_equal(quicker.run(inputs), whole.run(inputs), equal_nan=True)
+    for row in range(4):
+        one = {name: column[row : row + 1] for name, column in inputs.items()}
+        assert np.array_equal(quicker.run(one), whole.run(one), equal_nan=True)
+
+
+def test_a_graph_that_uses_texts_otherwise_has_no_quicker_form() -> None:
+    graph = OnnxGraph({"c": True})
+    count = graph.add("Cast", graph.add("Shape", "c"), to=1)
+    assert taken_out(graph.finish(graph.add("Unsqueeze", count, graph.constant([0], np.int64)), "n", 2)) is None
 
 
 def test_onnx_that_differs_only_where_values_are_missing_is_refused() -> None:

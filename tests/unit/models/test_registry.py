@@ -30,8 +30,8 @@ PARITY = {"max_difference": 1e-7, "rows": 10, "tolerance": 1e-5, "passed": True,
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    database = open_database(f"sqlite:///{tmp_path}/rowcast.db")
+def session(database_url: str) -> Iterator[Session]:
+    database = open_database(database_url)
     Base.metadata.create_all(database.engine)
     with database.transaction() as opened:
         opened.add_all(UserRow(id=who.id, name=who.name, role=who.role) for who in (ANNE, BEN, ROOT, USER))

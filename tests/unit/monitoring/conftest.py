@@ -61,8 +61,8 @@ def predict(journal, catalog, principal):
     def predict(rows, *, model="loans", keeping=None, by=principal, **options):
         receipts = Receipts(journal, keeping or Keeping())
         catalog.refresh()
-        asked = decode(json.dumps({"rows": rows, **options}).encode(), max_rows=1_000_000)
-        scored = receipts.score(by, catalog.get(model), asked)
+        body, served = json.dumps({"rows": rows, **options}).encode(), catalog.get(model)
+        scored = receipts.score(by, served, body, decode(body, max_rows=1_000_000, reader=served.reader))
         receipts.keep_now(scored)
         return json.loads(scored.reply)
 

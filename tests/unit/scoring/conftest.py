@@ -39,8 +39,8 @@ GOLDEN_ROWS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqlDatabase]:
-    opened = open_database(f"sqlite:///{tmp_path}/rowcast.db")
+def database(database_url: str) -> Iterator[SqlDatabase]:
+    opened = open_database(database_url)
     Base.metadata.create_all(opened.engine)
     with opened.transaction() as session:
         session.add(UserRow(id=ANNE.id, name=ANNE.name, role=ANNE.role))

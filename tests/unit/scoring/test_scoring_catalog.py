@@ -11,19 +11,25 @@ import pytest
 
 from rowcast.accounts.principal import Principal
 from rowcast.adapters.database.engine import SqlDatabase
+from rowcast.adapters.processes.swaps import LedSwaps
+from rowcast.adapters.processes.turn import Turn
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.errors import InvalidInput, NotFound, Unavailable
 from rowcast.models import aliases, registry
 from rowcast.scoring.catalog import Catalog
 from rowcast.scoring.predict import predict
+from rowcast.scoring.together import SharedCatalog
 
 Train = Callable[..., int]
 ROW = {"State": "CA", "Amount": 0.5, "Urban": False}
 
 
-@pytest.fixture
-def catalog(database: SqlDatabase, storage: LocalStorage) -> Catalog:
-    return Catalog(database, storage, max_loaded=8)
+@pytest.fixture(params=["alone", "together"])
+def catalog(request: pytest.FixtureRequest, database: SqlDatabase, storage: LocalStorage) -> Catalog:
+    """Of the only process, and of one that switches with others."""
+    if request.param == "alone":
+        return Catalog(database, storage, max_loaded=8)
+    return SharedCatalog(database, storage, LedSwaps(Turn.new(), list), max_loaded=8)
 
 
 def promote(database: SqlDatabase, principal: Principal, number: int, model: str = "loans") -> None:

@@ -13,8 +13,8 @@ from rowcast.tasks.submission import submit
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = open_database(f"sqlite:///{tmp_path / 'rowcast.db'}")
+def database(database_url):
+    database = open_database(database_url)
     upgrade(database.engine)
     yield database
     database.dispose()

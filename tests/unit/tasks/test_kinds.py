@@ -19,7 +19,6 @@ from rowcast.tasks.desk import Desk
 from rowcast.tasks.handlers import Limits
 from rowcast.tasks.imports import upload_key
 from rowcast.tasks.kinds import handlers
-from rowcast.tasks.notice import Notices
 from rowcast.tasks.runner import Runner
 from rowcast.tasks.views import TaskState
 
@@ -37,8 +36,8 @@ class House:
         self.database = database
         self.storage = storage
         self.broker = LocalBroker()
-        shared = {"database": database, "storage": storage, "notices": Notices(), "handlers": handlers()}
-        self.desk = Desk(broker=self.broker, **shared)
+        shared = {"database": database, "storage": storage, "broker": self.broker, "handlers": handlers()}
+        self.desk = Desk(**shared)
         command = (sys.executable, "-c", "from rowcast.wiring import job; job()")
         compute = LocalCompute(url, command=command, threads=1)
         self.runner = Runner(compute=compute, limits=Limits(), worker="one", **shared)
@@ -50,7 +49,7 @@ class House:
         return self.desk.submit_import(principal, task_id=task_id, name=name, content_hash=content_hash, **details)
 
     def work(self, lane="data"):
-        held = self.runner.take(self.broker.consume(lane, timeout=0).task_id)
+        held = self.runner.take(self.broker.consume(lane, timeout=0)[0].task_id)
         self.runner.carry_out(held, lambda: False)
 
     def after_work(self, principal, task):

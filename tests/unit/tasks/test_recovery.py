@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from rowcast.adapters.broker.local import LocalBroker
 from rowcast.models.tables import ModelRow, ModelVersionRow
@@ -12,6 +13,7 @@ from rowcast.tables import now
 from rowcast.tasks import claims
 from rowcast.tasks.leftovers import remove_leftovers
 from rowcast.tasks.recovery import release_all, sweep
+from rowcast.tasks.retention import delete_old_tasks
 from rowcast.tasks.submission import dispatch
 from rowcast.tasks.tables import TaskRow
 
@@ -44,7 +46,7 @@ def test_a_task_that_no_worker_was_told_of_is_due_until_it_was(database, add_tas
     dispatch(database, broker, look(database).due)
 
     assert look(database).due == []
-    assert broker.consume("train", 0).task_id == task_id
+    assert [each.task_id for each in broker.consume("train", 0)] == [task_id]
 
 
 def test_a_broker_that_is_away_loses_nothing(database, add_task):
@@ -208,3 +210,17 @@ def add_version(database, owner, task_id, bundle_key):
                 **told,
             )
         )
+
+
+def test_tasks_that_ended_long_ago_are_deleted_and_no_others(database, add_task):
+    old, recent, waiting = add_task(), add_task(), add_task()
+    long_ago = now() - timedelta(days=100)
+    with database.transaction() as session:
+        for task_id, finished_at in ((old, long_ago), (recent, now()), (waiting, None)):
+            row = session.get_one(TaskRow, task_id)
+            row.created_at, row.finished_at = long_ago, finished_at
+
+    assert delete_old_tasks(database, days=90) == 1
+
+    with database.reading() as session:
+        assert set(session.scalars(select(TaskRow.id))) == {recent, waiting}

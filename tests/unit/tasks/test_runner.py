@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from rowcast.adapters.broker.local import LocalBroker
 from rowcast.datasets.ports import Progress
 from rowcast.errors import Cancelled, InvalidInput, Unavailable
 from rowcast.tables import now
 from rowcast.tasks import claims
 from rowcast.tasks.handlers import Handler, Limits
-from rowcast.tasks.notice import Notices
 from rowcast.tasks.recovery import sweep
 from rowcast.tasks.runner import Runner
 from rowcast.tasks.tables import TaskRow
@@ -57,7 +57,7 @@ def start(database, storage):
             database=database,
             storage=storage,
             compute=None,
-            notices=Notices(),
+            broker=LocalBroker(),
             handlers={"test": bakery.handler},
             limits=Limits(),
             worker="one",

@@ -10,7 +10,6 @@ from rowcast.adapters.broker.local import LocalBroker
 from rowcast.entrypoints.worker.loop import Worker
 from rowcast.errors import Cancelled, Unavailable
 from rowcast.tasks.handlers import Handler, Limits
-from rowcast.tasks.notice import Notices
 from rowcast.tasks.recovery import release_all
 from rowcast.tasks.runner import Runner
 from rowcast.tasks.submission import dispatch
@@ -23,7 +22,6 @@ class Workshop:
     def __init__(self, database, storage, lanes, broker=None):
         self.database = database
         self.broker = broker or LocalBroker()
-        self.notices = Notices()
         self.gate = threading.Event()
         self.begun = threading.Semaphore(0)
         self.done = []
@@ -31,7 +29,7 @@ class Workshop:
             database=database,
             storage=storage,
             compute=None,
-            notices=self.notices,
+            broker=self.broker,
             handlers={"test": Handler(self._work, lambda *_: {}, lambda *_: None, lambda *_: None)},
             limits=Limits(),
             worker="one",
@@ -129,11 +127,11 @@ class Shaky(LocalBroker):
 
     calls = 0
 
-    def consume(self, lane, timeout):
+    def consume(self, lane, timeout, most=1):
         self.calls += 1
         if self.calls % 2:
             raise Unavailable("broker_unavailable", "Away.")
-        return super().consume(lane, timeout)
+        return super().consume(lane, timeout, most)
 
 
 def test_a_worker_waits_for_a_broker_that_is_away(workshop, add_task):
@@ -142,3 +140,45 @@ def test_a_worker_waits_for_a_broker_that_is_away(workshop, add_task):
     shop.worker.start()
 
     shop.wait_for("succeeded", task_id)
+
+
+class Fickle:
+    """A database that can be away; ``looked`` is released when somebody looks whether it is there again."""
+
+    def __init__(self, database):
+        self.database = database
+        self.away = False
+        self.looked = threading.Semaphore(0)
+
+    def __getattr__(self, name):
+        if not self.away:
+            return getattr(self.database, name)
+        if name == "ping":
+            self.looked.release()
+        raise Unavailable("database_unavailable", "Away.")
+
+
+class Counting(LocalBroker):
+    taken = 0
+
+    def consume(self, lane, timeout, most=1):
+        told = super().consume(lane, timeout, most)
+        self.taken += len(told)
+        return told
+
+
+def test_a_worker_takes_nothing_while_the_database_is_away(database, storage, add_task):
+    fickle, broker, task_id = Fickle(database), Counting(), add_task()
+    shop = Workshop(fickle, storage, {"data": 1}, broker)
+    broker.publish("data", [task_id])
+    fickle.away = True
+    shop.worker.start()
+    try:
+        assert fickle.looked.acquire(timeout=30)
+        assert fickle.looked.acquire(timeout=30)
+        assert broker.taken == 1
+    finally:
+        fickle.away = False
+        shop.gate.set()
+    shop.wait_for("succeeded", task_id)
+    shop.worker.stop()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from rowcast.errors import Unavailable
-from rowcast.tasks.ports import Delivery
+from rowcast.tables import now
+from rowcast.tasks.ports import DeadLetter
+
+_DEAD_KEPT = 1_000
+
+_log = logging.getLogger(__name__)
 
 
 class LocalBroker:
@@ -20,22 +28,33 @@ class LocalBroker:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._lanes: dict[str, OrderedDict[str, None]] = {}
+        self._dead: OrderedDict[str, DeadLetter] = OrderedDict()
+        self._heard: Callable[[str], None] = _nobody
         self._closed = False
 
-    def publish(self, lane: str, task_id: str) -> None:
+    def publish(self, lane: str, task_ids: Sequence[str]) -> None:
         with self._changed:
             self._require_open()
-            self._lanes.setdefault(lane, OrderedDict()).setdefault(task_id, None)
+            waiting = self._lanes.setdefault(lane, OrderedDict())
+            for task_id in task_ids:
+                waiting.setdefault(task_id)
             self._changed.notify_all()
 
-    def consume(self, lane: str, timeout: float) -> Delivery | None:
+    def consume(self, lane: str, timeout: float, most: int = 1) -> Sequence[LocalDelivery]:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._lanes.get(lane), timeout)
             waiting = self._lanes.get(lane)
             if self._closed or not waiting:
-                return None
-            task_id, _ = waiting.popitem(last=False)
-            return Delivery(task_id, done=_nothing)
+                return ()
+            taken = (waiting.popitem(last=False) for _ in range(min(most, len(waiting))))
+            return [LocalDelivery(task_id, lane, self) for task_id, _ in taken]
+
+    def announce(self, told: Sequence[tuple[str | None, str]]) -> None:
+        for _, task_id in told:
+            self._heard(task_id)
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        self._heard = heard
 
     def ping(self) -> None:
         with self._changed:
@@ -46,10 +65,63 @@ class LocalBroker:
             self._closed = True
             self._changed.notify_all()
 
+    def depths(self) -> dict[str, int]:
+        with self._changed:
+            return {lane: len(waiting) for lane, waiting in self._lanes.items()}
+
+    def dead(self, limit: int) -> list[DeadLetter]:
+        with self._changed:
+            return list(self._dead.values())[:limit]
+
+    def revive(self, letter_id: str) -> bool:
+        with self._changed:
+            letter = self._dead.pop(letter_id, None)
+        if letter is not None:
+            self.publish(letter.lane, [letter.id])
+        return letter is not None
+
+    def take_back(self, delivery: LocalDelivery) -> None:
+        """Put an id that was handed over in front of its lane again."""
+        with self._changed:
+            waiting = self._lanes[delivery.lane]
+            waiting[delivery.task_id] = None
+            waiting.move_to_end(delivery.task_id, last=False)
+            self._changed.notify_all()
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Keep a dead letter; of very many only the newest."""
+        _log.error("task %s of lane %s goes to the dead letters: %s", letter.id, letter.lane, letter.reason)
+        with self._changed:
+            self._dead[letter.id] = letter
+            if len(self._dead) > _DEAD_KEPT:
+                self._dead.popitem(last=False)
+
     def _require_open(self) -> None:
         if self._closed:
             raise Unavailable("broker_unavailable", "Rowcast is shutting down; try again when it is up.")
 
 
-def _nothing() -> None:
-    """An id leaves its lane when it is handed over: there is nothing to acknowledge."""
+@dataclass(frozen=True, slots=True)
+class LocalDelivery:
+    """An id that has left its lane: there is nothing to acknowledge."""
+
+    task_id: str
+    lane: str
+    _broker: LocalBroker = field(repr=False)
+
+    @property
+    def reply_to(self) -> None:
+        """There is only this process."""
+
+    def done(self) -> None:
+        """Nothing is left to do."""
+
+    def back(self) -> None:
+        self._broker.take_back(self)
+
+    def refuse(self, reason: str) -> None:
+        self._broker.bury(DeadLetter(self.task_id, self.lane, reason, now()))
+
+
+def _nobody(task_id: str) -> None:
+    """Nobody in this process wants to hear of tasks."""

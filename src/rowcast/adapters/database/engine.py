@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from rowcast.adapters.database.failures import BUSY, translated
+from rowcast.adapters.database.postgresql import Patience, postgresql_engine
+from rowcast.adapters.database.writer import HeldWriter
 from rowcast.errors import InvalidInput, Unavailable
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another before it gives up."""
+
+POOL_SIZE = 10
 
 _BEGIN = "sqlite_begin"
 
@@ -32,13 +36,14 @@ class SqlDatabase:
     may be used from any number of threads.
     """
 
-    def __init__(self, engine: Engine, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, engine: Engine, *, busy_seconds: float = BUSY_SECONDS, turns: Path | None = None) -> None:
         self.engine = engine
         self._busy_seconds = busy_seconds
         self._sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer at a time. Waiting for it inside SQLite means sleeping and trying again, up to 100 ms
-        # late and in no order; within this process a lock hands over at once.
+        # late and in no order; within this process a lock hands over at once, and between processes a locked file.
         self._turn = threading.Lock()
+        self._turns = turns.open("a") if turns else None
         self._writer: int | None = None
         writing, reading = _modes(self._sqlite)
         self._writing = sessionmaker(engine.execution_options(**writing), expire_on_commit=False)
@@ -76,6 +81,8 @@ class SqlDatabase:
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        if self._turns is not None:
+            self._turns.close()
 
     @contextmanager
     def _turn_to_write(self) -> Iterator[None]:
@@ -88,62 +95,28 @@ class SqlDatabase:
             raise Unavailable(*BUSY)
         self._writer = threading.get_ident()
         try:
+            if self._turns is not None:
+                fcntl.flock(self._turns, fcntl.LOCK_EX)  # the end of a process that has it lets go of it
             yield
         finally:
+            if self._turns is not None:
+                fcntl.flock(self._turns, fcntl.LOCK_UN)
             self._writer = None
             self._turn.release()
 
 
-class HeldWriter:
-    """Transactions on one connection that is kept, by the driver's own cursor: half the time that a session's take, for
-    a thread that writes all the time.
-
-    A connection on which something failed is given up, and the next transaction begins on another.
-    """
-
-    def __init__(self, engine: Engine, turn_to_write: Callable[[], AbstractContextManager[None]]) -> None:
-        self.dialect = engine.dialect
-        self._engine = engine
-        self._turn_to_write = turn_to_write
-        self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
-        self._connection: PoolProxiedConnection | None = None
-
-    @contextmanager
-    def transaction(self) -> Iterator[DBAPICursor]:
-        """One unit of work: committed at the end, rolled back on an exception. Not to be nested.
-
-        Raises:
-            Unavailable: the database is locked, full, read-only, damaged or away.
-        """
-        with translated(), self._turn_to_write():
-            connection, self._connection = self._connection or self._engine.raw_connection(), None
-            try:
-                cursor = connection.cursor()
-                cursor.execute(self._begin)
-                yield cursor
-                connection.commit()
-            except BaseException as error:
-                with suppress(self.dialect.loaded_dbapi.Error):
-                    connection.rollback()  # closing alone would leave SQLite's lock to whoever still refers to it
-                connection.invalidate()
-                raise self._wrapped(error) from error
-            self._connection = connection
-
-    def close(self) -> None:
-        """Let the connection go."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _wrapped(self, error: BaseException) -> BaseException:
-        """A driver's own error as SQLAlchemy would raise it, without the statement and its values."""
-        drivers: type[Exception] = self.dialect.loaded_dbapi.Error
-        return DBAPIError.instance(None, None, error, drivers) if isinstance(error, drivers) else error
-
-
-def open_database(url: str, *, busy_seconds: float = BUSY_SECONDS) -> SqlDatabase:
+def open_database(
+    url: str,
+    *,
+    busy_seconds: float = BUSY_SECONDS,
+    statement_seconds: float = 60.0,
+    connect_seconds: float = 5.0,
+    pool_size: int = POOL_SIZE,
+    alone: bool = True,
+) -> SqlDatabase:
     """The database at an SQLAlchemy address; the folder of an SQLite file is created. A writer waits ``busy_seconds``
-    for another.
+    for another; ``alone`` says that no other process writes all the time, else they take turns. The other limits are
+    of PostgreSQL: see ``Patience``.
 
     Raises:
         InvalidInput: it is no address, or names a database that Rowcast does not run on.
@@ -152,9 +125,12 @@ def open_database(url: str, *, busy_seconds: float = BUSY_SECONDS) -> SqlDatabas
     address = _address(url)
     match address.get_backend_name():
         case "sqlite":
-            return SqlDatabase(_sqlite_engine(address, busy_seconds), busy_seconds=busy_seconds)
+            engine = _sqlite_engine(address, busy_seconds)
+            turns = None if alone else Path(f"{address.database}-turn")
+            return SqlDatabase(engine, busy_seconds=busy_seconds, turns=turns)
         case "postgresql":
-            return SqlDatabase(_postgresql_engine(address))
+            patience = Patience(busy_seconds, statement_seconds, connect_seconds)
+            return SqlDatabase(postgresql_engine(address, patience, pool_size))
         case _:
             message = "Rowcast runs on SQLite and PostgreSQL; see ROWCAST_DATABASE_URL."
             raise InvalidInput("database_unsupported", message)
@@ -162,20 +138,12 @@ def open_database(url: str, *, busy_seconds: float = BUSY_SECONDS) -> SqlDatabas
 
 def _address(url: str) -> URL:
     try:
-        address = make_url(url)
-    except ArgumentError as error:
+        # Many tools call it postgres, which SQLAlchemy does not know.
+        return make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    except (ArgumentError, ValueError):
         message = "ROWCAST_DATABASE_URL is not an address such as postgresql://user:password@host/name."
-        raise InvalidInput("database_url_invalid", message) from error
-    if address.drivername == "postgresql":
-        return address.set(drivername="postgresql+psycopg")
-    return address
-
-
-def _postgresql_engine(address: URL) -> Engine:
-    try:
-        return create_engine(address, pool_pre_ping=True, pool_size=10, max_overflow=20)
-    except ModuleNotFoundError as error:
-        raise InvalidInput("database_driver_missing", "PostgreSQL needs its driver: pip install psycopg.") from error
+        # Neither the address nor an error that repeats it may reach a log: it holds a password.
+        raise InvalidInput("database_url_invalid", message) from None
 
 
 def _sqlite_engine(address: URL, busy_seconds: float) -> Engine:

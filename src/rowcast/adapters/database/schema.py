@@ -18,7 +18,7 @@ import rowcast.models.tables
 import rowcast.monitoring.tables
 import rowcast.tasks.tables  # noqa: F401  (imported so that every table is known to Base)
 from rowcast.adapters.database.failures import translated
-from rowcast.errors import Conflict, Internal
+from rowcast.errors import Conflict, Internal, InvalidInput
 from rowcast.tables import Base
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -35,6 +35,7 @@ def upgrade(engine: Engine) -> None:
 
     Raises:
         Conflict: ``database_newer``, the database was used by a newer Rowcast.
+        InvalidInput: ``database_encoding``, it cannot keep every text.
         Unavailable: the database is locked, full, read-only, damaged or away.
     """
     with translated(), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection:
@@ -55,12 +56,28 @@ def differences(engine: Engine) -> list[Any]:
 def _upgrade_alone(connection: Connection) -> None:
     # SQLite's immediate transaction already keeps others out, and holds the schema too.
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _LOCK})
+        _take_turn(connection)
     config = _config(connection)
     _refuse_newer(connection, ScriptDirectory.from_config(config))
     command.upgrade(config, "head")
     if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
         raise Internal("migration_failed", "The upgrade would have broken references between tables; nothing changed.")
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait until no other process upgrades this database of PostgreSQL, for as long as that takes.
+
+    A change of a table then waits for those who use it only for as long as everything else does: whoever comes after
+    it in the queue waits too, and with them the whole product.
+    """
+    if connection.scalar(text("SHOW server_encoding")) != "UTF8":
+        message = "The database does not keep texts as UTF-8. Make one that does: CREATE DATABASE ... ENCODING 'UTF8'."
+        raise InvalidInput("database_encoding", message)
+    usual = connection.scalar(text("SHOW lock_timeout"))
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SET LOCAL lock_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _LOCK})
+    connection.execute(text("SELECT set_config('lock_timeout', :usual, true)"), {"usual": usual})
 
 
 def _config(connection: Connection) -> Config:

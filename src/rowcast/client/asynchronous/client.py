@@ -12,7 +12,9 @@ from rowcast.accounts.principal import Principal
 from rowcast.client.answers import parse, request_of
 from rowcast.client.asynchronous.connection import AsyncConnection, at
 from rowcast.client.asynchronous.datasets import AsyncDatasets
+from rowcast.client.asynchronous.files import AsyncFiles
 from rowcast.client.asynchronous.models import AsyncModels
+from rowcast.client.asynchronous.policies import AsyncPolicies
 from rowcast.client.asynchronous.predictions import AsyncPredictionLog
 from rowcast.client.asynchronous.tasks import AsyncTasks
 from rowcast.client.credentials import resolve
@@ -61,6 +63,8 @@ class AsyncClient:
         self.tasks = AsyncTasks(self._connection)
         self.datasets = AsyncDatasets(self._connection, self.tasks)
         self.models = AsyncModels(self._connection)
+        self.files = AsyncFiles(self._connection, self.tasks)
+        self.policies = AsyncPolicies(self._connection)
         self.predictions = AsyncPredictionLog(self._connection)
 
     @property
@@ -101,7 +105,7 @@ class AsyncClient:
             InvalidInput: a field is unknown or has no right value.
         """
         body = request_of(TrainingRequest, request, fields)
-        return parse(Task, await self._connection.request("POST", at("trainings"), json=body))
+        return parse(Task, await self._connection.request("POST", at("trainings"), json=body, once=True))
 
     async def train_and_wait(
         self, request: TrainingRequest | None = None, /, *, progress: OnProgress | None = None, **fields: Any
@@ -117,7 +121,7 @@ class AsyncClient:
         name = model.partition("@")[0]
         chosen = await self.models.number_of(model) if number is None else number
         path = at("models", name, "versions", chosen, "retrain")
-        return parse(Task, await self._connection.request("POST", path, json=body))
+        return parse(Task, await self._connection.request("POST", path, json=body, once=True))
 
     async def wait(
         self,
@@ -164,22 +168,28 @@ class AsyncClient:
         on_error: OnError = "fail",
         explain: bool | int = False,
         chunk_rows: int = CHUNK_ROWS,
+        queue: bool = False,
     ) -> AsyncIterator[Predictions]:
-        """As ``predict``, chunk by chunk as the answers come, reading the rows only as far as needed."""
+        """As ``predict``, chunk by chunk as the answers come, reading the rows only as far as needed. With ``queue``
+        each chunk is a task."""
         for chunk in chunks(rows, min(chunk_rows, EXPLAINED_ROWS) if explain else chunk_rows):
+            body = chunk.body(on_error, explain)
             try:
-                response = await self._connection.request(
-                    "POST",
-                    at("models", model, "predict"),
-                    content=chunk.body(on_error, explain),
-                    headers={"Content-Type": "application/json"},
-                    repeatable=True,
-                )
+                answer = await (self._answer_later(model, body) if queue else self._answer(model, body))
             except RowcastError as error:
                 raise moved(error, chunk.offset) from None
-            answer = parse(Predictions, response)
             model = pinned(model, answer)
             yield answer.model_copy(update={"errors": shifted(answer.errors, chunk.offset)})
+
+    async def _answer(self, model: str, body: bytes) -> Predictions:
+        path, headers = at("models", model, "predict"), {"Content-Type": "application/json"}
+        return parse(
+            Predictions, await self._connection.request("POST", path, content=body, headers=headers, repeatable=True)
+        )
+
+    async def _answer_later(self, model: str, body: bytes) -> Predictions:
+        task = await self.tasks.submit(model, body, wait=20)
+        return self.tasks.predictions(await self.tasks.wait(task))
 
     async def what_if(self, model: str, row: Row, variations: Iterable[Row]) -> WhatIf:
         """How the answer to a row would differ if it differed in the fields of each variation: one call, in order.

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx2
 
@@ -80,15 +81,19 @@ class AsyncConnection:
         headers: dict[str, str] | None = None,
         wait: float = 0,
         repeatable: bool | None = None,
+        once: bool | str = False,
         accept: int | None = None,
     ) -> httpx2.Response:
         """The answer, if it is one of success or of the status ``accept``. ``content`` as a function is called anew for
-        each try.
+        each try. ``once`` sends an idempotency key, that one or a new one, so that a call that makes work may be
+        repeated: the server does it once.
 
         Raises:
             RowcastError: the server refused (its class, code and problems), or does not answer (Unavailable).
         """
-        safe = method in SAFE if repeatable is None else repeatable
+        safe = bool(once) or (method in SAFE if repeatable is None else repeatable)
+        if once:
+            headers = {**(headers or {}), "Idempotency-Key": once if isinstance(once, str) else str(uuid4())}
         for tries in count(1):
             failure: RowcastError
             try:

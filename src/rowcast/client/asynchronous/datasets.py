@@ -63,9 +63,10 @@ class AsyncDatasets:
                 "POST",
                 at("datasets"),
                 params=params,
-                content=lambda: _sending(upload, progress),
+                content=lambda: sending(upload, progress),
                 headers=upload.headers,
                 wait=30,
+                once=True,
             )
         return await self._detail(response, progress)
 
@@ -98,7 +99,7 @@ class AsyncDatasets:
         """Correct the kinds of columns; the table is read and profiled anew."""
         path = f"{_version(name, version)}/kinds"
         params = {"wait": 2 if progress else 30}
-        response = await self._connection.request("PUT", path, json=dict(kinds), params=params, wait=30)
+        response = await self._connection.request("PUT", path, json=dict(kinds), params=params, wait=30, once=True)
         if response.status_code != 202:
             return parse(DatasetVersionDetail, response)
         await self._tasks.wait(parse(Task, response), progress)
@@ -175,7 +176,8 @@ async def fetch(
     return target
 
 
-async def _sending(upload: Upload, progress: OnProgress | None) -> AsyncIterator[bytes]:
+async def sending(upload: Upload, progress: OnProgress | None) -> AsyncIterator[bytes]:
+    """The file block by block, from its start."""
     sent = 0
     if upload.size is not None:
         upload.file.seek(upload.start)

@@ -7,16 +7,21 @@ import builtins
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from rowcast.client.answers import failure_of, parse
 from rowcast.client.asynchronous.connection import AsyncConnection, at
+from rowcast.client.rows import Chunk, encode, records
 from rowcast.client.uploads import OnProgress
 from rowcast.errors import Cancelled, TimedOut, Unavailable
-from rowcast.tasks.views import Task, TaskState
+from rowcast.scoring.views import Predictions
+from rowcast.tasks.views import Figures, Task, TaskState
 
 PATIENCE = 300.0
+
+OnError = Literal["fail", "skip"]
 
 
 class AsyncTasks:
@@ -24,6 +29,42 @@ class AsyncTasks:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+
+    async def submit_predictions(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        on_error: OnError = "fail",
+        explain: bool | int = False,
+        idempotency_key: str | None = None,
+        wait: int = 0,
+    ) -> Task:
+        """Have rows answered through the queue: one row (an object), any number, or a polars or pandas table, all in
+        one task. The server has it on record when this returns, and holds the answer back for up to ``wait`` seconds if
+        it has not ended before. Called again with the same key and rows, as after a crash, it gives the same task.
+
+        Raises:
+            TooMany: you have too many tasks in the queue.
+            TooLarge: more rows than one call takes.
+            Conflict: the key was used for something else.
+        """
+        body = Chunk(0, [encode(row) for row in records(rows)]).body(on_error, explain)
+        return await self.submit(model, body, idempotency_key=idempotency_key, wait=wait)
+
+    async def submit(self, model: str, body: bytes, *, idempotency_key: str | None = None, wait: int = 0) -> Task:
+        """The same for rows and options in the JSON of a prediction."""
+        asked = b'{"kind":"predict","model":%b,%b' % (json.dumps(model).encode(), body[1:])
+        headers = {"Content-Type": "application/json", "Prefer": f"wait={wait}"}
+        response = await self._connection.request(
+            "POST", at("tasks"), content=asked, headers=headers, wait=wait, once=idempotency_key or True
+        )
+        return parse(Task, response)
+
+    @staticmethod
+    def predictions(task: Task) -> Predictions:
+        """What came of a finished task of predictions."""
+        return Predictions.model_validate(task.result)
 
     async def list(
         self, *, state: TaskState | str | None = None, kind: str | None = None, limit: int | None = 50
@@ -40,6 +81,18 @@ class AsyncTasks:
         """Ask a task to stop. It stays running for the moment it takes to do so."""
         response = await self._connection.request("POST", at("tasks", _id(task), "cancel"), repeatable=True)
         return parse(Task, response)
+
+    async def figures(self) -> Figures:
+        """How the queue is doing, for those who run the server."""
+        return await self._connection.get(Figures, at("tasks", "figures"))
+
+    async def requeue(self, task: str | Task) -> None:
+        """Put the dead letter of a task back into its lane.
+
+        Raises:
+            NotFound: there is none.
+        """
+        await self._connection.request("POST", at("tasks", _id(task), "requeue"))
 
     async def wait(
         self,

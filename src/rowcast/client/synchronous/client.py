@@ -27,7 +27,9 @@ from rowcast.client.rows import (
 )
 from rowcast.client.synchronous.connection import Connection, at
 from rowcast.client.synchronous.datasets import Datasets
+from rowcast.client.synchronous.files import Files
 from rowcast.client.synchronous.models import Models
+from rowcast.client.synchronous.policies import Policies
 from rowcast.client.synchronous.predictions import PredictionLog
 from rowcast.client.synchronous.tasks import Tasks
 from rowcast.client.uploads import OnProgress
@@ -62,6 +64,8 @@ class Client:
         self.tasks = Tasks(self._connection)
         self.datasets = Datasets(self._connection, self.tasks)
         self.models = Models(self._connection)
+        self.files = Files(self._connection, self.tasks)
+        self.policies = Policies(self._connection)
         self.predictions = PredictionLog(self._connection)
 
     @property
@@ -102,7 +106,7 @@ class Client:
             InvalidInput: a field is unknown or has no right value.
         """
         body = request_of(TrainingRequest, request, fields)
-        return parse(Task, self._connection.request("POST", at("trainings"), json=body))
+        return parse(Task, self._connection.request("POST", at("trainings"), json=body, once=True))
 
     def train_and_wait(
         self, request: TrainingRequest | None = None, /, *, progress: OnProgress | None = None, **fields: Any
@@ -118,7 +122,7 @@ class Client:
         name = model.partition("@")[0]
         chosen = self.models.number_of(model) if number is None else number
         path = at("models", name, "versions", chosen, "retrain")
-        return parse(Task, self._connection.request("POST", path, json=body))
+        return parse(Task, self._connection.request("POST", path, json=body, once=True))
 
     def wait(
         self,
@@ -165,22 +169,28 @@ class Client:
         on_error: OnError = "fail",
         explain: bool | int = False,
         chunk_rows: int = CHUNK_ROWS,
+        queue: bool = False,
     ) -> Iterator[Predictions]:
-        """As ``predict``, chunk by chunk as the answers come, reading the rows only as far as needed."""
+        """As ``predict``, chunk by chunk as the answers come, reading the rows only as far as needed. With ``queue``
+        each chunk is a task."""
         for chunk in chunks(rows, min(chunk_rows, EXPLAINED_ROWS) if explain else chunk_rows):
+            body = chunk.body(on_error, explain)
             try:
-                response = self._connection.request(
-                    "POST",
-                    at("models", model, "predict"),
-                    content=chunk.body(on_error, explain),
-                    headers={"Content-Type": "application/json"},
-                    repeatable=True,
-                )
+                answer = self._answer_later(model, body) if queue else self._answer(model, body)
             except RowcastError as error:
                 raise moved(error, chunk.offset) from None
-            answer = parse(Predictions, response)
             model = pinned(model, answer)
             yield answer.model_copy(update={"errors": shifted(answer.errors, chunk.offset)})
+
+    def _answer(self, model: str, body: bytes) -> Predictions:
+        path, headers = at("models", model, "predict"), {"Content-Type": "application/json"}
+        return parse(
+            Predictions, self._connection.request("POST", path, content=body, headers=headers, repeatable=True)
+        )
+
+    def _answer_later(self, model: str, body: bytes) -> Predictions:
+        task = self.tasks.submit(model, body, wait=20)
+        return self.tasks.predictions(self.tasks.wait(task))
 
     def what_if(self, model: str, row: Row, variations: Iterable[Row]) -> WhatIf:
         """How the answer to a row would differ if it differed in the fields of each variation: one call, in order.

@@ -94,7 +94,7 @@ def _records(lines: Iterator[str], delimiter: str, max_cell_bytes: int) -> Itera
                 last_is_open = multi_line and quotes.since_record % 2 == 1
                 quotes.since_record = 0
         except csv.Error as error:
-            raise _cell_too_long(number, max_cell_bytes) from error
+            raise cell_too_long(number, max_cell_bytes) from error
     if number and last_is_open:
         raise _open_quote(number - 1)
 
@@ -149,7 +149,8 @@ def _cut(ragged: _Ragged) -> list[TableWarning]:
     return [TableWarning(code="ragged_rows", message=message, rows=ragged.padded)]
 
 
-def _cell_too_long(row: int, max_bytes: int, field: str | None = None) -> InvalidInput:
+def cell_too_long(row: int, max_bytes: int, field: str | None = None) -> InvalidInput:
+    """The error for a cell beyond the limit."""
     return InvalidInput(
         "dataset_cell_too_long",
         f"Row {row:,} has a cell of more than {max_bytes:,} bytes: shorten it, or close the quote opened there.",
@@ -172,4 +173,4 @@ def refuse_long_cells(table: Path, max_bytes: int) -> None:
     for name, size in longest.items():
         if (size or 0) > max_bytes:
             at = pl.arg_where(column(name).str.len_bytes() > max_bytes).first()
-            raise _cell_too_long(int(rows.select(at).collect(engine="streaming").item()) + 1, max_bytes, name)
+            raise cell_too_long(int(rows.select(at).collect(engine="streaming").item()) + 1, max_bytes, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from rowcast.datasets.reading import sniffing
 from rowcast.datasets.reading.columnar import write_table_from_parquet
 from rowcast.datasets.reading.delimited import refuse_long_cells, rewrite, write_table
 from rowcast.datasets.reading.headers import clean_header
+from rowcast.datasets.reading.limits import Limits
 from rowcast.datasets.reading.space import disk_full_is_unavailable
 from rowcast.datasets.reading.survey import Survey, survey
-from rowcast.datasets.reading.transcoding import transcode
+from rowcast.datasets.reading.textfile import as_utf8, head_of, open_text
 from rowcast.datasets.schema import MISSING_TOKENS, FeatureSchema
 from rowcast.datasets.table import row_count, scan_raw
 from rowcast.datasets.views import Preview, TableProfile, TableWarning
@@ -29,20 +31,6 @@ from rowcast.errors import InvalidInput, NotFound
 
 _PREVIEW_ROWS = 100
 _PREVIEW_CHARACTERS = 500
-_LINE_CELLS = 100
-"""A line may be as long as this many cells of the longest kind."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one table may hold at most."""
-
-    max_columns: int
-    max_cell_bytes: int
-
-    @property
-    def max_line_bytes(self) -> int:
-        return _LINE_CELLS * self.max_cell_bytes
 
 
 def import_table(
@@ -98,53 +86,27 @@ class _Importer:
         self._report = report
 
     def write(self, table: Path) -> _Written:
-        head = _head(self._source)
-        if sniffing.file_format(head) == "parquet":
+        if sniffing.file_format(head_of(self._source)) == "parquet":
             self._say(0.1, "Reading the Parquet file")
             written = _Written(write_table_from_parquet(self._source, table, self._limits.max_columns), None)
         else:
-            written = self._write_text(head, table)
+            written = self._write_text(table)
         if row_count(table) == 0:
             raise sniffing.no_rows()
         return written
 
-    def _write_text(self, head: bytes, table: Path) -> _Written:
-        text = self._as_lines_of_bytes(head)
-        dialect = self._dialect(text)
+    def _write_text(self, table: Path) -> _Written:
+        columns = self._limits.max_columns
+        text = open_text(self._source, self._folder, columns, partial(self._say, 0.05))
         self._say(0.1, "Checking rows and quotes")
-        found = survey(text, dialect.delimiter, self._limits.max_line_bytes)
+        found = survey(text.path, text.dialect.delimiter, self._limits.max_line_bytes)
         if found.not_utf8_at is not None:
-            encoding = sniffing.narrow_encoding(_sample(text, found.not_utf8_at))
-            self._say(0.15, f"Reading the text as {encoding.upper()}")
-            text = self._transcoded(text, encoding)
-            dialect = self._dialect(text)
-        names, warnings = clean_header(dialect.header)
-        warnings += self._parse(text, table, names, dialect.delimiter, found)
+            text = as_utf8(text, found.not_utf8_at, self._folder, columns, partial(self._say, 0.15))
+        names, warnings = clean_header(text.dialect.header)
+        warnings += self._parse(text.path, table, names, text.dialect.delimiter, found)
         if found.longest_record > self._limits.max_cell_bytes:
             refuse_long_cells(table, self._limits.max_cell_bytes)
-        return _Written(warnings, dialect.delimiter)
-
-    def _as_lines_of_bytes(self, head: bytes) -> Path:
-        """The text in an encoding of which ASCII is a part, with line ends that the parser knows."""
-        encoding = sniffing.wide_encoding(head)
-        if encoding is None:
-            sniffing.refuse_junk(head)
-        sniffing.refuse_endless_line(head, encoding)
-        lone_returns = sniffing.cr_ends_lines(head, encoding)
-        if encoding in (None, "utf-8") and not lone_returns:
-            return self._source
-        self._say(0.05, "Rewriting the text as UTF-8")
-        return self._transcoded(self._source, encoding or "latin-1", cr_ends_lines=lone_returns)
-
-    def _transcoded(self, text: Path, encoding: str, *, cr_ends_lines: bool = False) -> Path:
-        target = self._folder / f"text-{encoding}.csv"
-        transcode(text, target, encoding, cr_ends_lines=cr_ends_lines)
-        return target
-
-    def _dialect(self, text: Path) -> sniffing.Dialect:
-        head = _head(text)
-        is_whole = len(head) < sniffing.HEAD_BYTES
-        return sniffing.sniff_dialect(sniffing.as_text(head), self._limits.max_columns, is_whole_file=is_whole)
+        return _Written(warnings, text.dialect.delimiter)
 
     def _parse(self, text: Path, table: Path, names: list[str], delimiter: str, found: Survey) -> list[TableWarning]:
         """Fast when the survey found nothing odd and the parser agrees; else with care, row by row."""
@@ -220,15 +182,3 @@ def _preview(table: Path) -> Preview:
     """The first rows as they were written, very long cells cut; what Parquet types is written as polars writes it."""
     first = scan_raw(table).head(_PREVIEW_ROWS).collect().cast(pl.String).select(pl.all().str.head(_PREVIEW_CHARACTERS))
     return Preview(columns=first.columns, rows=[list(row) for row in first.rows()], row_count=row_count(table))
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(sniffing.HEAD_BYTES)
-
-
-def _sample(path: Path, place: int) -> bytes:
-    """Bytes around a place, enough to guess an encoding by."""
-    with path.open("rb") as file:
-        file.seek(max(0, place - 2**16))
-        return file.read(2**18)

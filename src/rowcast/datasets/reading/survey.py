@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,10 @@ _BLOCK_BYTES = 2**20  # blocks that stay in the processor's cache
 _NEWLINE, _RETURN, _QUOTE = 10, 13, 34
 Mask = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
+Ends = npt.NDArray[np.int64]
+
+OnRecords = Callable[[Ends, Mask], None]
+"""Told of records in their order: the place right after each in the file, and which of them are blank."""
 
 
 @dataclass
@@ -40,8 +44,9 @@ class Survey:
 class _Surveyor:
     """Walks through a file block by block, with what one block must know of the one before."""
 
-    def __init__(self, delimiter: str, max_record_bytes: int) -> None:
+    def __init__(self, delimiter: str, max_record_bytes: int, on_records: OnRecords) -> None:
         self.found = Survey()
+        self._on_records = on_records
         self._delimiter = ord(delimiter)
         self._max_record_bytes = max_record_bytes
         self._record_start = 0
@@ -67,6 +72,7 @@ class _Surveyor:
         if self.found.size > self._record_start:  # the last line has no line end
             self.found.records += 1
             self.found.longest_record = max(self.found.longest_record, self.found.size - self._record_start)
+            self._on_records(np.array([self.found.size]), np.array([False]))
         return self.found
 
     def _check_utf8(self, block: bytes) -> None:
@@ -100,9 +106,11 @@ class _Surveyor:
             self._refuse_long(found.records + int(lengths.argmax()), int(lengths.max()))
             found.longest_record = max(found.longest_record, int(lengths.max()))
             before = np.where(ends > 0, codes[ends - 1], self._last_byte)
-            found.blank_records += int(np.count_nonzero((lengths == 1) | ((lengths == 2) & (before == _RETURN))))
+            blank = (lengths == 1) | ((lengths == 2) & (before == _RETURN))
+            found.blank_records += int(np.count_nonzero(blank))
             found.records += lengths.size
             self._record_start = found.size + int(ends[-1]) + 1
+            self._on_records(ends + found.size + 1, blank)
         self._refuse_long(found.records, found.size + codes.size - self._record_start)
 
     def _refuse_long(self, row: int, length: int) -> None:
@@ -110,13 +118,15 @@ class _Surveyor:
             raise line_too_long(row, self._max_record_bytes)
 
 
-def survey(path: Path, delimiter: str, max_record_bytes: int) -> Survey:
-    """Look at every byte of a text file.
+def survey(
+    path: Path, delimiter: str, max_record_bytes: int, on_records: OnRecords = lambda ends, blank: None
+) -> Survey:
+    """Look at every byte of a text file. ``on_records`` is called as it goes.
 
     Raises TooLarge ``dataset_line_too_long`` as soon as a record exceeds ``max_record_bytes``, and InvalidInput
     ``dataset_not_a_table`` for zero bytes.
     """
-    surveyor = _Surveyor(delimiter, max_record_bytes)
+    surveyor = _Surveyor(delimiter, max_record_bytes, on_records)
     for block in _blocks(path):
         surveyor.walk(block)
     return surveyor.finish()

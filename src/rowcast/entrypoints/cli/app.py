@@ -8,7 +8,18 @@ from collections.abc import Sequence
 
 import typer
 
-from rowcast.entrypoints.cli import datasets, doctor, models, prediction, predictions, server, tasks, training
+from rowcast.entrypoints.cli import (
+    datasets,
+    doctor,
+    file_prediction,
+    models,
+    policies,
+    prediction,
+    predictions,
+    server,
+    tasks,
+    training,
+)
 from rowcast.entrypoints.cli.command import shared
 from rowcast.entrypoints.cli.exit_codes import FAILED, INTERRUPTED, USAGE
 from rowcast.entrypoints.cli.server import Servers
@@ -29,8 +40,10 @@ def build(servers: Servers) -> typer.Typer:
     app.add_typer(datasets.app, name="datasets")
     training.register(app)
     prediction.register(app)
+    file_prediction.register(app)
     app.add_typer(predictions.app, name="predictions")
     app.add_typer(models.app, name="models")
+    app.add_typer(policies.app, name="policy")
     app.add_typer(tasks.app, name="tasks")
     doctor.register(app)
     return app

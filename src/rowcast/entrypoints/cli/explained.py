@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rowcast.entrypoints.cli.session import clean, prose
 from rowcast.entrypoints.cli.tables import bar
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rowcast.models.views import ModelVersionDetail
-    from rowcast.scoring.views import Explanation, Prediction
+    from rowcast.scoring.views import Band, Explanation, Prediction
 
 BAR_WIDTH = 12
 _UNITS = {
@@ -24,10 +24,10 @@ _UNITS = {
 
 def show_reasons(console: Console, prediction: Prediction, about: ModelVersionDetail | None) -> None:
     """What rows scored alike came to, then the reasons with a bar for each."""
-    if about is not None and (experience := band_sentence(prediction, about)):
-        prose(console, experience)
     if prediction.explanation is None:
         return
+    if prediction.explanation.band is not None:
+        prose(console, band_sentence(prediction.explanation.band, about))
     if not prediction.explanation.reasons:
         prose(console, "No feature makes a difference to this prediction.")
         return
@@ -38,27 +38,26 @@ def show_reasons(console: Console, prediction: Prediction, about: ModelVersionDe
     prose(console, _UNITS[prediction.explanation.unit], "dim")
 
 
-def band_sentence(prediction: Prediction, about: ModelVersionDetail) -> str:
-    """``Of 1,500 rows scored like this one (between 10.2 % and 14.8 %), 12 % were CHGOFF; ...``, or nothing."""
-    found = band_of(prediction, about.evaluation.get("bands") or [])
-    if found is None:
-        return ""
-    alike = (
-        f"{found['count']:,} rows scored like this one ({_percent(found['low'], 1)} to {_percent(found['high'], 1)})"
-    )
-    return (
-        f"Of {alike} "
-        f"{_percent(found['observed'])} were {about.positive_class}; "
-        f"of new ones expect {_percent(found['new_low'])} to {_percent(found['new_high'])}."
-    )
+def band_sentence(band: Band, about: ModelVersionDetail | None) -> str:
+    """``Of 100 such cases about 21 end as CHGOFF (18 to 24); ...``, or what such cases come to on average."""
+    if band.inside is not None:
+        mean, low, high = (_number(value) for value in (band.observed, band.observed_low, band.observed_high))
+        kept = f"in {_percent(band.inside)} of them the interval held the true number"
+        return f"Such cases come to {mean} on average ({low} to {high}); so did {_alike(band)}, and {kept}."
+    few, least, most = (round(100 * share) for share in (band.observed, band.observed_low, band.observed_high))
+    ends = about.positive_class if about and about.positive_class else "the positive class"
+    return f"Of 100 such cases about {few} end as {ends} ({least} to {most}); so it was with {_alike(band)}."
 
 
-def band_of(prediction: Prediction, bands: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The band that the probability of the positive class falls into."""
-    chance = prediction.probability
-    if chance is None or not bands:
-        return None
-    return next((band for band in bands if chance < band["high"]), bands[-1])
+def _alike(band: Band) -> str:
+    """``500 held-out rows that were scored 10.2 % to 14.8 %``"""
+    rows = f"{band.count:,} held-out rows"
+    if band.inside is None:
+        return f"{rows} scored {_percent(band.low or 0.0, 1)} to {_percent(1.0 if band.high is None else band.high, 1)}"
+    ends = [_number(end) for end in (band.low, band.high) if end is not None]
+    if len(ends) == 2:
+        return f"{rows} predicted between {ends[0]} and {ends[1]}"
+    return f"{rows} predicted {'below' if band.low is None else 'above'} {ends[0]}" if ends else rows
 
 
 def reasons_table(explanation: Explanation) -> Table:
@@ -92,3 +91,7 @@ def rest_sentence(explanation: Explanation) -> str:
 
 def _percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

@@ -15,6 +15,7 @@ CODES: dict[type[RowcastError], int] = {
     errors.Unauthenticated: NOT_ALLOWED,
     errors.Forbidden: NOT_ALLOWED,
     errors.Unavailable: UNAVAILABLE,
+    errors.TooMany: UNAVAILABLE,
     errors.Conflict: FAILED,
     errors.TimedOut: FAILED,
     errors.Cancelled: FAILED,

@@ -7,23 +7,26 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from rowcast.entrypoints.cli.command import command
 from rowcast.entrypoints.cli.session import Session, clean
+from rowcast.models.decide.policy import Policy
 
 if TYPE_CHECKING:
     from rowcast.entrypoints.cli.reading import Row, Rows
     from rowcast.entrypoints.cli.writing import Sink
     from rowcast.errors import Problem
-    from rowcast.models.views import ModelVersionDetail
+    from rowcast.models.views import ModelVersionDetail, PolicyVersion
     from rowcast.scoring.views import Prediction, Predictions
 
 SHOWN_ROWS = 20
 SHOWN_COLUMNS = 6
+LARGE_BYTES = 20_000_000
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +46,9 @@ def predict(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Answer the good rows instead of refusing all.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why: the strongest reasons for each answer.")] = False,
     reasons: Annotated[int, typer.Option(min=1, max=1000, help="How many reasons, with --explain.")] = 5,
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Through the queue: the server keeps tasks and answers.")
+    ] = False,
 ) -> None:
     """Predict for the rows of a file, or for one row written as JSON."""
     from rowcast.entrypoints.cli.reading import reading
@@ -51,11 +57,25 @@ def predict(
         raise typer.BadParameter("The output must end in .csv, .tsv, .json or .jsonl.")
     if session.json and output == "-":
         raise typer.BadParameter("--json and --output - both want stdout.")
-    known = session.client.models.schema(model).names
+    _advise(session, source)
+    policy = _policy(session, model)
+    known = list(dict.fromkeys([*session.client.models.schema(model).names, *(policy.columns if policy else ())]))
     about = _about(session, model)
     with reading(source) as rows, _in_words_of_the_command():
-        run = Run(session, model, known, about, rows, skip_bad, reasons if explain else 0)
+        run = Run(session, model, known, about, rows, skip_bad, reasons if explain else 0, policy, queue)
         run.to(output) if output else run.shown()
+
+
+def _advise(session: Session, source: str) -> None:
+    """Tell of the command for large files."""
+    from rowcast.client.uploads import megabytes
+
+    try:
+        size = Path(source).stat().st_size
+    except (OSError, ValueError):  # no file: the rows themselves, or standard input
+        return
+    if size > LARGE_BYTES:
+        session.note(f"{megabytes(size)} take a while this way; rowcast predict-file is made for such files.")
 
 
 @contextmanager
@@ -83,6 +103,8 @@ class Run:
     rows: Rows
     skip_bad: bool
     reasons: int = 0
+    policy: PolicyVersion | None = None
+    queue: bool = False
     pending: deque[Row] = field(default_factory=deque)
     dropped: dict[str, None] = field(default_factory=dict)
     answer: Predictions | None = None
@@ -90,10 +112,11 @@ class Run:
 
     def answers(self) -> Iterator[tuple[Row, Prediction | None, str]]:
         """Each row as it came with its prediction, or with why it has none; reads only as far as needed."""
-        on_error = "skip" if self.skip_bad else "fail"
+        on_error: Literal["fail", "skip"] = "skip" if self.skip_bad else "fail"
         first = 1
         sent = self._sent()
-        for answer in self.session.client.predict_each(self.model, sent, on_error=on_error, explain=self.reasons):  # type: ignore[arg-type]
+        predict = partial(self.session.client.predict_each, on_error=on_error, explain=self.reasons, queue=self.queue)
+        for answer in predict(self.model, sent):
             reasons = _by_row(answer.errors)
             for number, prediction in enumerate(answer.predictions, first):
                 yield self.pending.popleft(), prediction, reasons.get(number, "")
@@ -174,10 +197,13 @@ class Run:
         return self.answer.model_copy(update={"predictions": predictions, "errors": self.problems})
 
     def _sentence(self, prediction: Prediction) -> None:
+        from rowcast.entrypoints.cli.decided import decision_sentence
         from rowcast.entrypoints.cli.explained import show_reasons
         from rowcast.entrypoints.cli.writing import sentence
 
         self.session.say(sentence(prediction, self.about))
+        if self.policy and self.answer and self.answer.policy == self.policy.number:
+            self.session.say(decision_sentence(prediction, self.policy.policy))
         if self.reasons:
             show_reasons(self.session.out, prediction, self.about)
         if self.answer:
@@ -193,7 +219,7 @@ class Run:
         answers = [columns_of(prediction, error) for _, prediction, error in shown]
         added = list(dict.fromkeys(name for answer in answers for name in answer))
         rows = [
-            (number, *(row.get(name) for name in names), *(_cell(answer.get(name)) for name in added))
+            (number, *(row.get(name) for name in names), *(_cell(name, answer.get(name)) for name in added))
             for number, ((row, _, _), answer) in enumerate(zip(shown, answers, strict=True), 1)
         ]
         if len(found) > len(shown):
@@ -217,7 +243,13 @@ class Run:
     def _added(self) -> list[str]:
         """Columns beside the prediction and its probabilities."""
         numbers = self.about is not None and self.about.problem == "regression"
-        return [*(["low", "high"] if numbers else []), *(["reasons"] if self.reasons else [])]
+        policy = self.policy.policy if self.policy else Policy()
+        return [
+            *(["low", "high"] if numbers else []),
+            *(["decision"] if policy.bands else []),
+            *(["expected_profit"] if policy.payoff else []),
+            *(["reasons"] if self.reasons else []),
+        ]
 
 
 def listed(names: list[str]) -> str:
@@ -236,6 +268,16 @@ def _about(session: Session, model: str) -> ModelVersionDetail | None:
         return None
 
 
+def _policy(session: Session, model: str) -> PolicyVersion | None:
+    """The policy in force, for words about it and for the amounts that it needs; None where there is none."""
+    from rowcast.errors import NotFound
+
+    try:
+        return session.client.policies.get(model.partition("@")[0])
+    except NotFound:
+        return None
+
+
 def _by_row(problems: list[Problem]) -> dict[int, str]:
     reasons: dict[int, str] = {}
     for problem in problems:
@@ -249,5 +291,9 @@ def _bad_rows(problems: list[Problem]) -> int:
     return len({problem.row for problem in problems})
 
 
-def _cell(value: Any) -> Any:
-    return f"{value:.4f}" if isinstance(value, float) else value
+def _cell(name: str, value: Any) -> Any:
+    from rowcast.entrypoints.cli.decided import money
+
+    if not isinstance(value, float):
+        return value
+    return money(value) if name == "expected_profit" else f"{value:.4f}"

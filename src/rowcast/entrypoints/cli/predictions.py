@@ -122,6 +122,7 @@ def _receipt(found: ReceiptDetail) -> RenderableType:
         ("model", f"{found.model} version {found.version}{alias}"),
         ("bundle", found.bundle_hash),
         ("rows", f"{found.row_count:,}" + (f", {found.skipped:,} skipped" if found.skipped else "")),
+        ("policy", found.policy_version or "none"),
         ("inputs", f"{_kept(found)}, hash {found.inputs_hash}"),
     ]
     return Group(table(("", ""), facts), _rows(found))

@@ -1,4 +1,4 @@
-"""``rowcast up`` and ``rowcast demo``: how the commands ask for a server, which ``__main__`` knows how to make."""
+"""``rowcast up``, ``demo``, ``api`` and ``worker``: how they ask for what only ``__main__`` knows how to make."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class Started(Protocol):
 Serve = Callable[[Options, Started], int]
 """Serve with these settings until interrupted; returns the exit code."""
 
+Work = Callable[[Options, Callable[[], None]], int]
+"""Take tasks with these settings until interrupted; returns the exit code. Calls back once it does."""
+
 Show = Callable[[Options, Started, bool], int]
 """The same, but when the flag is set, stop again when ``started`` returns."""
 
@@ -40,6 +43,9 @@ PortOption = Annotated[
 FolderOption = Annotated[
     Path | None, typer.Option(help="Folder of the database and files.  [default: rowcast-data]", show_default=False)
 ]
+ProcessesOption = Annotated[int | None, typer.Option(min=1, help="Processes that answer calls.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Imports and trainings at the same time.")]
+LogLevelOption = Annotated[str | None, typer.Option(help="debug, info, warning or error.")]
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,12 @@ class Servers:
 
     up: Serve
     demo: Show
+    api: Serve
+    worker: Work
 
 
 def register(app: typer.Typer, servers: Servers) -> None:
-    """Add the two commands."""
+    """Add the commands."""
 
     @command(app, "up")
     def up(
@@ -59,12 +67,40 @@ def register(app: typer.Typer, servers: Servers) -> None:
         host: HostOption = None,
         port: PortOption = None,
         data_dir: FolderOption = None,
-        workers: Annotated[int | None, typer.Option(min=1, help="Imports and trainings at the same time.")] = None,
-        log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+        processes: ProcessesOption = None,
+        workers: WorkersOption = None,
+        log_level: LogLevelOption = None,
     ) -> None:
         """Run the whole product on this machine, until Ctrl-C. Every setting also has a ROWCAST_ variable."""
-        options = _given(host=host, port=port, data_dir=data_dir, workers=workers, log_level=log_level)
+        options = _given(
+            host=host, port=port, data_dir=data_dir, processes=processes, workers=workers, log_level=log_level
+        )
         raise typer.Exit(servers.up(options, Banner(session, data_dir)))
+
+    @command(app, "api")
+    def api(
+        session: Session,
+        host: HostOption = None,
+        port: PortOption = None,
+        data_dir: FolderOption = None,
+        processes: ProcessesOption = None,
+        log_level: LogLevelOption = None,
+    ) -> None:
+        """Answer calls, as one of many, on a PostgreSQL and a RabbitMQ that all share; workers do the rest."""
+        options = _given(host=host, port=port, data_dir=data_dir, processes=processes, log_level=log_level)
+        raise typer.Exit(servers.api(options, Banner(session, data_dir)))
+
+    @command(app, "worker")
+    def worker(
+        session: Session,
+        data_dir: FolderOption = None,
+        workers: WorkersOption = None,
+        log_level: LogLevelOption = None,
+    ) -> None:
+        """Carry tasks out, as one of many, on the services of `rowcast api`."""
+        options = _given(data_dir=data_dir, workers=workers, log_level=log_level)
+        started = lambda: session.say("Rowcast takes tasks. Stop it with Ctrl-C.")  # noqa: E731
+        raise typer.Exit(servers.worker(options, started))
 
     @command(app, "demo")
     def demo(

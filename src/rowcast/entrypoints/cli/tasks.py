@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rowcast.entrypoints.cli.command import command
+from rowcast.entrypoints.cli.file_prediction import Errors, save
 from rowcast.entrypoints.cli.session import Session, clean
 from rowcast.entrypoints.cli.training import failure, wait
 from rowcast.entrypoints.cli.training import show as show_result
@@ -14,9 +16,9 @@ from rowcast.entrypoints.cli.training import show as show_result
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from rowcast.tasks.views import Task
+    from rowcast.tasks.views import Figures, Task
 
-app = typer.Typer(no_args_is_help=True, help="Work in the background: imports, profiles, trainings.")
+app = typer.Typer(no_args_is_help=True, help="Work in the background: imports, profiles, trainings, predictions.")
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The task.")]
 
@@ -25,7 +27,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The task.")]
 def list_(
     session: Session,
     state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
-    kind: Annotated[str | None, typer.Option(help="import, profile or train.")] = None,
+    kind: Annotated[str | None, typer.Option(help="import, profile, train, predict or score.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most to show.")] = 20,
 ) -> None:
     """List the newest tasks."""
@@ -57,6 +59,59 @@ def cancel(session: Session, task: IdArgument) -> None:
     """Ask a task to stop."""
     found = session.client.tasks.cancel(task)
     session.answer(found, lambda: _task(found))
+
+
+@command(app, "download")
+def download(
+    session: Session,
+    task: IdArgument,
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the rows with their predictions.")],
+    errors: Errors = None,
+) -> None:
+    """Write the files that a finished prediction for a file made."""
+    save(session, session.client.tasks.wait(task), output, errors)
+
+
+@command(app, "figures")
+def figures(session: Session) -> None:
+    """Show how the queue is doing: what waits and for how long, leases, retries, dead letters. For administrators."""
+    found = session.client.tasks.figures()
+    session.answer(found, lambda: _figures(found))
+
+
+@command(app, "requeue")
+def requeue(session: Session, task: IdArgument) -> None:
+    """Put the dead letter of a task back into its lane. For administrators."""
+    session.client.tasks.requeue(task)
+    session.answer({"requeued": task}, lambda: f"Task {task} is in its lane again.")
+
+
+def _figures(found: Figures) -> RenderableType:
+    from rich.console import Group
+
+    from rowcast.entrypoints.cli.tables import moment, table
+
+    figures = ("queued", "running", "retried", "oldest waits", "first lease")
+    rows = [
+        (
+            lane.lane,
+            lane.queued,
+            lane.running,
+            lane.retried,
+            _seconds(lane.oldest_seconds),
+            _seconds(lane.lease_seconds),
+        )
+        for lane in found.lanes
+    ]
+    lanes: RenderableType = table(("lane", *figures), rows, right=figures) if rows else "Nothing waits or runs."
+    if found.dead is None:
+        return Group(lanes, "The broker does not answer.")
+    dead = [(letter.id, letter.lane, letter.reason, moment(letter.died_at)) for letter in found.dead]
+    return Group(lanes, table(("dead letter", "lane", "reason", "since"), dead)) if dead else lanes
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f} s"
 
 
 def _list(found: list[Task]) -> RenderableType:

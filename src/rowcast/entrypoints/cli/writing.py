@@ -24,7 +24,7 @@ class Sink(Protocol):
 
 
 def columns_of(prediction: Prediction | None, error: str = "") -> Row:
-    """What stands beside a row: the prediction, its probability or interval, and its reasons, where there are any."""
+    """What stands beside a row: the prediction, its probability or interval, decision and reasons, as far as there."""
     if prediction is None:
         return {"prediction": None, "error": error}
     found: Row = {"prediction": prediction.value}
@@ -35,6 +35,9 @@ def columns_of(prediction: Prediction | None, error: str = "") -> Row:
         found |= {f"probability_{name}": value for name, value in prediction.probabilities.items()}
     if prediction.interval is not None:
         found |= {"low": prediction.interval.low, "high": prediction.interval.high}
+    if prediction.decision is not None:
+        decided = {"decision": prediction.decision.color, "expected_profit": prediction.decision.expected_profit}
+        found |= {name: value for name, value in decided.items() if value is not None}
     if prediction.explanation is not None:
         found["reasons"] = " ".join(reason.sentence for reason in prediction.explanation.reasons)
     return found

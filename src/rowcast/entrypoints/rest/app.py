@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import APIRouter, FastAPI
+from starlette.types import Receive, Scope, Send
 
 from rowcast import __version__
 from rowcast.entrypoints.rest import (
     datasets,
     documentation,
+    figures,
+    file_predictions,
     health,
     models,
     openapi,
+    policies,
     predictions,
     problems,
     receipts,
@@ -29,19 +35,35 @@ ROUTERS = (
     datasets.router,
     trainings.router,
     models.router,
+    policies.router,
     predictions.router,
+    file_predictions.router,
     what_if.router,
     receipts.router,
+    figures.router,
     tasks.router,
 )
 """Every operation there is, under ``API``."""
 
 DEFAULT_BODY_BYTES = 64 * 2**20
 
+UPLOADS = re.compile(f"{API}/(datasets|models/[^/]+{file_predictions.FILE_PATH_END})")
+"""Paths of the operations that take a file of any size."""
+
+
+class _Application(FastAPI):
+    """The framework's application, which lets the calls that are made most take the way past it."""
+
+    hot_path: HotPath | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        way = self.hot_path.way(scope) if self.hot_path else None
+        await (way or super().__call__)(scope, receive, send)
+
 
 def create_app(services: Services | None = None) -> FastAPI:
     """The application on wired services; without any it only describes itself."""
-    app = FastAPI(
+    app = _Application(
         title="Rowcast",
         version=__version__,
         description=openapi.DESCRIPTION,
@@ -52,15 +74,15 @@ def create_app(services: Services | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
+    app.hot_path = HotPath(services) if services else None
     api = APIRouter(prefix=API)
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
     documentation.install(app)
-    app.add_middleware(HotPath)
     problems.install(app)
     max_bytes = services.settings.max_body_bytes if services else DEFAULT_BODY_BYTES
-    app.add_middleware(BodyLimit, max_bytes=max_bytes, upload_path=f"{API}/datasets")
+    app.add_middleware(BodyLimit, max_bytes=max_bytes, uploads=UPLOADS)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 

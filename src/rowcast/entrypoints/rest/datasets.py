@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import PurePath
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -18,16 +17,18 @@ from rowcast.datasets.schema import Kind
 from rowcast.datasets.views import Dataset, DatasetVersion, DatasetVersionDetail, Preview, TableProfile
 from rowcast.entrypoints.rest import outcome
 from rowcast.entrypoints.rest.bodies import JsonRoute
-from rowcast.entrypoints.rest.outcome import Wait
+from rowcast.entrypoints.rest.outcome import IdempotencyKey, PreferredWait, Wait
 from rowcast.entrypoints.rest.paging import After, Limit, Page
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.references import Name, TableVersion, version_number
 from rowcast.entrypoints.rest.security import Analyst, Anyone, Wired
-from rowcast.entrypoints.rest.uploads import Upload, receive
+from rowcast.entrypoints.rest.uploads import Upload, attachment, plain_name, receive, table_limits
 from rowcast.entrypoints.services import Services
 from rowcast.errors import InvalidInput, RowcastError
 from rowcast.tables import new_id
 from rowcast.tasks import imports
+from rowcast.tasks.admission import Once
+from rowcast.tasks.desk import SubmittedBefore
 from rowcast.tasks.views import Task, TaskState
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=JsonRoute)
@@ -36,7 +37,6 @@ Kinds = Annotated[
     dict[str, Kind], Body(description="Kinds by column; the others stay as they are.", examples=[{"Zip": "category"}])
 ]
 
-CHUNK_BYTES = 1024 * 1024
 FILE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -80,7 +80,7 @@ TASK: Responses = {202: {"model": Task, "description": "Still at it: follow the 
     status_code=201,
     response_model=DatasetVersionDetail,
     openapi_extra=FILE_BODY,
-    responses=TASK | SAME | documented(401, 403, 408, 409, 413, 422, 503),
+    responses=TASK | SAME | documented(401, 403, 408, 409, 413, 422, 429, 503),
 )
 async def add_table(
     request: Request,
@@ -101,6 +101,8 @@ async def add_table(
     ] = None,
     kinds: Annotated[str, Query(description='Kinds of columns as JSON: `{"zip": "category"}`.')] = "{}",
     wait: Wait = 30,
+    idempotency_key: IdempotencyKey = None,
+    preferred_wait: PreferredWait = None,
 ) -> Any:
     """Add a CSV or Parquet file as a new version of a dataset.
 
@@ -110,14 +112,16 @@ async def add_table(
     overrides = _kinds(kinds)
     limits = services.settings
     async with receive(request, services.incoming, limits.max_upload_bytes) as upload:
-        file = _plain(upload.filename or filename or "")
-        task_id = await to_thread.run_sync(
-            _start_import, services, principal, upload, name or _name_from(file), file, description, overrides
-        )
-    task = await outcome.settled(services, principal, task_id, wait)
+        file = plain_name(upload.filename or filename or "")
+        called = name or _name_from(file)
+        asked = (called, file, description, overrides)
+        once = outcome.once_of(idempotency_key, "add_table", upload.content_hash, *asked)
+        made = await outcome.submitted(partial(_start_import, services, principal, upload, *asked, once))
+    task = await outcome.settled(services, principal, made.task.id, wait if preferred_wait is None else preferred_wait)
     if task.state is not TaskState.SUCCEEDED or task.result is None:
-        return outcome.accepted(task)
+        return outcome.accepted(task, before=made.before)
     response.status_code = 201 if task.result["created"] else 200
+    outcome.say(response, preferred_wait, before=made.before)
     return await to_thread.run_sync(_version, services, principal, task.result["dataset"], task.result["version"])
 
 
@@ -130,12 +134,6 @@ def _kinds(text: str) -> dict[str, Kind]:
             "kinds_invalid",
             f'\'kinds\' is a JSON object from column to kind, such as {{"zip": "category"}}; kinds are {allowed}.',
         ) from error
-
-
-def _plain(filename: str) -> str:
-    """The name of the file alone, to be shown and kept: no folders, no line ends or other signs that act."""
-    name = PurePath(filename.replace("\\", "/")).name
-    return "".join(sign for sign in name if sign.isprintable())[:255]
 
 
 def _name_from(filename: str) -> str:
@@ -157,31 +155,27 @@ def _start_import(
     filename: str,
     description: str | None,
     kinds: dict[str, Kind],
-) -> str:
+    once: Once | None,
+) -> Task:
     with services.database.reading() as session:
         catalogue.check_may_add(session, principal, name)
     task_id = new_id()
     services.storage.put_file(imports.upload_key(task_id), upload.path, move=True)
     try:
-        services.desk.submit_import(
+        return services.desk.submit_import(
             principal,
+            once=once,
             task_id=task_id,
             name=name,
             description=description,
             filename=filename or name,
             content_hash=upload.content_hash,
             kinds=kinds,
-            limits=_limits(services),
+            limits=table_limits(services.settings),
         )
-    except RowcastError:
+    except (RowcastError, SubmittedBefore):
         services.storage.delete(imports.upload_key(task_id))
         raise
-    return task_id
-
-
-def _limits(services: Services) -> dict[str, int]:
-    settings = services.settings
-    return {"max_columns": settings.max_columns, "max_cell_bytes": settings.max_cell_bytes}
 
 
 def _version(services: Services, principal: Principal, name: str, number: int | None) -> DatasetVersionDetail:
@@ -232,27 +226,48 @@ def get_dataset_version(services: Wired, principal: Anyone, name: Name, version:
 @router.put(
     "/{name}/versions/{version}/kinds",
     response_model=DatasetVersionDetail,
-    responses=TASK | documented(401, 403, 404, 422, 503),
+    responses=TASK | documented(401, 403, 404, 409, 422, 429, 503),
 )
 async def correct_kinds(
-    services: Wired, principal: Analyst, name: Name, version: TableVersion, kinds: Kinds, wait: Wait = 30
+    response: Response,
+    services: Wired,
+    principal: Analyst,
+    name: Name,
+    version: TableVersion,
+    kinds: Kinds,
+    wait: Wait = 30,
+    idempotency_key: IdempotencyKey = None,
+    preferred_wait: PreferredWait = None,
 ) -> Any:
     """Correct the kinds of columns that were guessed wrong; the table is read again that way."""
 
     number = version_number(version)
-    submit = partial(
-        services.desk.submit_kinds, principal, dataset=name, number=number, kinds=dict(kinds), limits=_limits(services)
+    once = outcome.once_of(idempotency_key, "correct_kinds", name, version, kinds)
+    made = await outcome.submitted(
+        partial(
+            services.desk.submit_kinds,
+            principal,
+            once=once,
+            dataset=name,
+            number=number,
+            kinds=dict(kinds),
+            limits=table_limits(services.settings),
+        )
     )
-    task = await outcome.settled(services, principal, (await to_thread.run_sync(submit)).id, wait)
+    task = await outcome.settled(services, principal, made.task.id, wait if preferred_wait is None else preferred_wait)
     if task.state is not TaskState.SUCCEEDED:
-        return outcome.accepted(task)
+        return outcome.accepted(task, before=made.before)
+    outcome.say(response, preferred_wait, before=made.before)
     return await to_thread.run_sync(_version, services, principal, name, number)
 
 
 @router.get(
-    "/{name}/versions/{version}/profile", response_model=TableProfile, responses=TASK | documented(401, 404, 422, 503)
+    "/{name}/versions/{version}/profile",
+    response_model=TableProfile,
+    responses=TASK | documented(401, 404, 409, 422, 429, 503),
 )
 async def get_table_profile(
+    response: Response,
     services: Wired,
     principal: Anyone,
     name: Name,
@@ -262,16 +277,23 @@ async def get_table_profile(
         Query(description="The column to be predicted, to see what goes with it.", examples=["MIS_Status"]),
     ] = None,
     wait: Wait = 30,
+    idempotency_key: IdempotencyKey = None,
+    preferred_wait: PreferredWait = None,
 ) -> Any:
     """The table in figures; with a target also how well each column alone predicts it, and likely leaks."""
     if target is None:
         return (await to_thread.run_sync(_version, services, principal, name, version_number(version))).profile
 
-    submit = partial(
-        services.desk.submit_profile, principal, dataset=name, number=version_number(version), target=target
+    number = version_number(version)
+    once = outcome.once_of(idempotency_key, "get_table_profile", name, version, target)
+    made = await outcome.submitted(
+        partial(services.desk.submit_profile, principal, once=once, dataset=name, number=number, target=target)
     )
-    task = await outcome.settled(services, principal, (await to_thread.run_sync(submit)).id, wait)
-    return task.result if task.state is TaskState.SUCCEEDED else outcome.accepted(task)
+    task = await outcome.settled(services, principal, made.task.id, wait if preferred_wait is None else preferred_wait)
+    if task.state is not TaskState.SUCCEEDED:
+        return outcome.accepted(task, before=made.before)
+    outcome.say(response, preferred_wait, before=made.before)
+    return task.result
 
 
 @router.get("/{name}/versions/{version}/rows", responses=documented(401, 404, 422, 503))
@@ -340,8 +362,4 @@ def download_table(services: Wired, principal: Anyone, name: Name, version: Tabl
     with services.database.reading() as session:
         _, row = catalogue.find_version(session, principal, name, version_number(version))
         key, filename = source_key(row.content_hash), row.filename
-    size, file = services.storage.size(key), services.storage.open(key)
-    safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "_" for sign in filename)
-    headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{safe}"'}
-    chunks = iter(lambda: file.read(CHUNK_BYTES), b"")
-    return StreamingResponse(chunks, media_type="application/octet-stream", headers=headers)
+    return attachment(services.storage, key, filename)

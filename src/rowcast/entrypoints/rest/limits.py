@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from re import Pattern
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -16,47 +17,59 @@ SILENCE_SECONDS = 60.0
 class BodyLimit:
     """ASGI middleware: answers 413 to a body over the limit and 408 to a sender who stops in the middle of it.
 
-    Uploads have a limit of their own (``uploads.receive``) and are only held to the silence limit here.
+    ``uploads`` are the paths of operations that have a limit of their own (``uploads.receive``): they are only held to
+    the silence limit here.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, upload_path: str) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, uploads: Pattern[str]) -> None:
         self.app = app
         self.max_bytes = max_bytes
-        self.upload_path = upload_path
+        self.uploads = uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
-        limited = scope["path"] != self.upload_path
-        if limited and _declared(scope) > self.max_bytes:
-            await render(self._too_large())(scope, receive, send)
+        max_bytes = None if self.uploads.fullmatch(scope["path"]) else self.max_bytes
+        try:
+            limited = within(scope, receive, max_bytes)
+        except TooLarge as error:
+            await render(error)(scope, receive, send)
             return
-        await self.app(scope, self._counted(receive, limited), send)
+        await self.app(scope, limited, send)
 
-    def _counted(self, receive: Receive, limited: bool) -> Receive:
-        received = 0
-        complete = False
 
-        async def counted() -> Message:
-            nonlocal received, complete
-            if complete:
-                return await receive()
-            try:
-                async with asyncio.timeout(SILENCE_SECONDS):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408, "The rest of the request did not arrive.") from None
-            received += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if limited and received > self.max_bytes:
-                raise self._too_large()
-            return message
+def within(scope: Scope, receive: Receive, max_bytes: int | None) -> Receive:
+    """What receives the request's body within the limits, raising TooLarge, or HTTPException 408, where it is not.
 
-        return counted
+    Raises:
+        TooLarge: the body says beforehand that it will be.
+    """
+    if max_bytes is not None and _declared(scope) > max_bytes:
+        raise _too_large(max_bytes)
+    received = 0
+    complete = False
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge("body_too_large", f"The request is larger than the {self.max_bytes:,} bytes allowed here.")
+    async def limited() -> Message:
+        nonlocal received, complete
+        if complete:
+            return await receive()
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "The rest of the request did not arrive.") from None
+        received += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if max_bytes is not None and received > max_bytes:
+            raise _too_large(max_bytes)
+        return message
+
+    return limited
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge("body_too_large", f"The request is larger than the {max_bytes:,} bytes allowed here.")
 
 
 def _declared(scope: Scope) -> int:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from rowcast.entrypoints.rest import predictions, problems
+from rowcast.entrypoints.rest import predictions, problems, tasks
 
 Document = dict[str, Any]
 
@@ -31,6 +31,7 @@ TAGS = (
     ("datasets", "Tables: add, look at, correct, describe. The same bytes are the same version."),
     ("training", "Learn from a table. A training is a task: it answers at once and goes on in the background."),
     ("models", "What trainings made: versions, their figures, and which of them serves."),
+    ("policies", "What is made of predictions: green, yellow or red, and what a case earns."),
     ("predictions", "Ask a model for one row or thousands."),
     ("monitoring", "What a model was asked and how that differs from what it learned from."),
     ("tasks", "Work in the background: how far it is, its result, stopping it."),
@@ -47,6 +48,10 @@ ERRORS = {
     409: ("version_in_use", "An alias points at this version. Point it at another one first."),
     413: ("body_too_large", "The request is larger than the server takes."),
     422: ("request_invalid", "The request is not of the documented form at rows."),
+    429: (
+        "too_many_queued",
+        "10,000 tasks of yours wait for a worker, which is the most. Try again when some are done.",
+    ),
     503: ("database_unavailable", "A part of the server does not answer. Try again in a moment."),
 }
 """An example of each error status."""
@@ -70,6 +75,7 @@ def build(app: FastAPI) -> Document:
         document["components"]["schemas"].pop(name, None)
     problems.describe(document)
     predictions.describe(document)
+    tasks.describe(document)
     document = _renamed(document)
     document["tags"] = _tags(document)
     for operation in _operations(document):

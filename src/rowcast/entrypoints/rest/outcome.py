@@ -2,22 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
+import msgspec
 from anyio import to_thread
-from fastapi import Query
-from fastapi.responses import JSONResponse
+from fastapi import Depends, Header, Query, Response
+from pydantic import BaseModel
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.problems import Responses
+from rowcast.entrypoints.rest.security import Headers
 from rowcast.entrypoints.services import Services
-from rowcast.errors import Cancelled, RowcastError
+from rowcast.errors import Cancelled, InvalidInput, Problem, RowcastError
+from rowcast.tasks.admission import Once
+from rowcast.tasks.desk import SubmittedBefore
+from rowcast.tasks.intake import Submitted
 from rowcast.tasks.views import Task, TaskState
 
 API = "/api/v1"
+ENDED: Responses = {200: {"model": Task, "description": "The task has ended."}}
+LONGEST_WAIT = 60.0
+
 Wait = Annotated[
     float, Query(ge=0, le=60, description="Seconds to wait for the result before answering 202 with the task.")
 ]
+_KEY = "^[ -~]{1,200}$"
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=_KEY,
+        description="A name of your own for this call. Made again under it, it answers with the same task.",
+    ),
+]
+
+_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNORECASE)
+
+
+async def _preferred(
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=20` waits up to 20 seconds, 60 at most, for the end of the task.", examples=["wait=20"]
+        ),
+    ] = None,
+) -> float | None:
+    return preferred_wait(prefer or "")
+
+
+PreferredWait = Annotated[float | None, Depends(_preferred)]
+"""Seconds that the caller prefers to wait (RFC 7240); None when they do not say."""
+
+
+def preferred_wait(prefer: str) -> float | None:
+    """Seconds of ``wait`` in a Prefer header; what cannot be read or is not meant for us is no preference."""
+    found = _WAIT.search(prefer)
+    return min(float(found[1]), LONGEST_WAIT) if found else None
+
+
+def once_of(key: str | None, operation: str, *asked: object) -> Once | None:
+    """One call under an idempotency key, when it has one; ``asked`` is all that it asks for."""
+    if key is None:
+        return None
+    return Once.of(key, operation.encode(), *(_written(part) for part in asked))
+
+
+def _written(part: object) -> bytes:
+    return part.model_dump_json().encode() if isinstance(part, BaseModel) else msgspec.json.encode(part)
+
+
+def wishes(headers: Headers) -> tuple[str | None, float | None]:
+    """The idempotency key and the preferred wait in headers as they were sent, for those who read them themselves.
+
+    Raises:
+        InvalidInput: the key is none.
+    """
+    key, wait = None, None
+    for name, value in headers:
+        if name == b"idempotency-key":
+            key = value.decode("latin-1")
+        elif name == b"prefer" and wait is None:
+            wait = preferred_wait(value.decode("latin-1"))
+    if key is not None and not re.match(_KEY, key):
+        field = "idempotency-key"
+        problem = Problem(code="field_invalid", message="It is 1 to 200 visible characters of ASCII.", field=field)
+        raise InvalidInput("request_invalid", f"The request is not of the documented form at {field}.", [problem])
+    return key, wait
 
 
 async def current(services: Services, principal: Principal, task_id: str) -> Task:
@@ -26,7 +97,7 @@ async def current(services: Services, principal: Principal, task_id: str) -> Tas
     Raises:
         NotFound: there is none, or it is someone else's.
     """
-    return await to_thread.run_sync(services.desk.get, principal, task_id)
+    return await services.lookups.get(principal, task_id)
 
 
 def follow(services: Services, principal: Principal, task_id: str, seconds: float) -> AsyncIterator[Task]:
@@ -59,6 +130,55 @@ async def settled(services: Services, principal: Principal, task_id: str, second
     return task
 
 
-def accepted(task: Task) -> JSONResponse:
+async def ended(services: Services, principal: Principal, task: Task, seconds: float | None, seen: int = 0) -> Task:
+    """The task once it has ended, however that was, or as it is after ``seconds``; see ``Notices.ended``."""
+    if not seconds or task.state.final:
+        return task
+    return await services.notices.ended(task, seen, lambda: current(services, principal, task.id), timeout=seconds)
+
+
+async def submitted(submit: Callable[[], Task]) -> Submitted:
+    """What became of a submission to the desk."""
+    try:
+        return Submitted(await to_thread.run_sync(submit), before=False)
+    except SubmittedBefore as earlier:
+        return Submitted(earlier.task, before=True)
+
+
+async def answer(
+    services: Services, principal: Principal, made: Submitted, seconds: float | None
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body for a submission: 202 with the task, or 200 when it has ended, which is waited for."""
+    seen = services.notices.seen(made.task.id) if made.before else 0
+    task = await ended(services, principal, made.task, seconds, seen)
+    status = 200 if task.state.final else 202
+    return status, _headers(task, seconds, before=made.before), task.model_dump_json().encode()
+
+
+async def answered(services: Services, principal: Principal, made: Submitted, seconds: float | None) -> Response:
+    """The same as a response of the framework's."""
+    status, headers, content = await answer(services, principal, made, seconds)
+    return Response(content, status, headers, "application/json")
+
+
+def accepted(task: Task, *, before: bool = False) -> Response:
     """202: the work goes on; ``Location`` is where to look."""
-    return JSONResponse(task.model_dump(mode="json"), 202, {"Location": f"{API}/tasks/{task.id}"})
+    return Response(task.model_dump_json(), 202, _headers(task, None, before=before), "application/json")
+
+
+def _headers(task: Task, seconds: float | None, *, before: bool) -> dict[str, str]:
+    return {"Location": f"{API}/tasks/{task.id}", **_said(seconds, before=before)}
+
+
+def say(response: Response, seconds: float | None, *, before: bool) -> None:
+    """Put into an answer what was waited for, and whether the work was asked for before."""
+    response.headers.update(_said(seconds, before=before))
+
+
+def _said(seconds: float | None, *, before: bool) -> dict[str, str]:
+    headers = {}
+    if seconds is not None:
+        headers["Preference-Applied"] = f"wait={seconds:g}"
+    if before:
+        headers["Idempotency-Replayed"] = "true"
+    return headers

@@ -8,9 +8,11 @@ from typing import Any
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
+from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import ModelReference
 from rowcast.entrypoints.rest.security import Anyone, Wired
+from rowcast.entrypoints.services import Services
 from rowcast.scoring.requests import decode
 from rowcast.scoring.views import Predictions, PredictRequest
 
@@ -72,17 +74,29 @@ async def predict_rows(request: Request, services: Wired, principal: Anyone, ref
     was never seen is fine. A bad row is named by row and field; with `"on_error": "skip"` the others are answered.
     `receipt` names the record of this call, which was on disk before the answer: see `GET /predictions/{id}`.
     """
-    body = await request.body()
+    reply = await predicted(services, principal, reference, await request.body())
+    return Response(reply, media_type="application/json")
+
+
+async def predicted(services: Services, principal: Principal, reference: str, body: bytes) -> bytes:
+    """The reply to a call, which is on record.
+
+    Raises:
+        RowcastError: it is refused, or cannot be answered now.
+    """
     served = services.catalog.find(reference)
     if served is None:
         served = await to_thread.run_sync(services.catalog.get, reference)
-    small = len(body) <= BYTES_ON_THE_LOOP
-    read = partial(decode, body, max_rows=services.settings.max_rows_per_call)
-    asked = read() if small else await to_thread.run_sync(read)
-    score = partial(services.receipts.score, principal, served, asked)
-    scored = score() if small and not asked.explain else await to_thread.run_sync(score)
+    read = partial(decode, body, max_rows=services.settings.max_rows_per_call, reader=served.reader)
+    score = partial(services.receipts.score, principal, served, body)
+    if len(body) > BYTES_ON_THE_LOOP:
+        scored = await to_thread.run_sync(lambda: score(read()))
+    elif (asked := read()).explain:
+        scored = await to_thread.run_sync(score, asked)
+    else:
+        scored = score(asked)
     await services.receipts.keep(scored)
-    return Response(scored.reply, media_type="application/json")
+    return scored.reply
 
 
 def describe(document: dict[str, Any]) -> None:

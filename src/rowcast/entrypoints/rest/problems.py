@@ -23,6 +23,7 @@ STATUS: dict[type[RowcastError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TimedOut: HTTPStatus.GATEWAY_TIMEOUT,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.Cancelled: HTTPStatus.CONFLICT,
@@ -67,7 +68,7 @@ def render(error: RowcastError) -> ProblemResponse:
         title=status.phrase, status=status, detail=error.message, code=error.code, problems=list(error.problems)
     )
     headers = {}
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         headers["Retry-After"] = RETRY_AFTER_SECONDS
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -76,22 +77,33 @@ def render(error: RowcastError) -> ProblemResponse:
 
 def install(app: FastAPI) -> None:
     """Answer every error, the framework's own included, as problem details."""
-    app.add_exception_handler(RowcastError, _rowcast_error)
+    app.add_exception_handler(RowcastError, _known_error)
+    app.add_exception_handler(HTTPException, _known_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
     app.add_middleware(LastResort)
 
 
-async def answer_to(request: Request, error: RowcastError | HTTPException) -> ProblemResponse:
-    """The problem that an error of ours or of the framework's is answered with."""
-    return await (_rowcast_error if isinstance(error, RowcastError) else _http_error)(request, error)
+def answer_to(error: Exception, operation: str) -> ProblemResponse:
+    """The problem that an error is answered with; what is our fault is logged as of this operation.
 
-
-async def _rowcast_error(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, RowcastError)
+    Of an error that nobody expected only its type and place are: its text may hold data.
+    """
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, RowcastError):
+        error = error.__cause__  # ours, that the framework met while it read the body
+    if isinstance(error, HTTPException):
+        return _http_problem(error)
+    if not isinstance(error, RowcastError):
+        log.error("unexpected %s at %s for %s", type(error).__name__, _place(error), operation)
+        return render(
+            errors.Internal("internal_error", "Something went wrong on our side; the server's log says where.")
+        )
     if isinstance(error, errors.Internal):
-        log.error("internal error %s at %s", error.code, _operation(request.scope))
+        log.error("internal error %s at %s", error.code, operation)
     return render(error)
+
+
+async def _known_error(request: Request, error: Exception) -> ProblemResponse:
+    return answer_to(error, _operation(request.scope))
 
 
 async def _validation_error(request: Request, error: Exception) -> ProblemResponse:
@@ -111,10 +123,7 @@ def _field(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in parts)
 
 
-async def _http_error(request: Request, error: Exception) -> ProblemResponse:
-    assert isinstance(error, HTTPException)
-    if isinstance(error.__cause__, RowcastError):  # ours, that the framework met while it read the body
-        return await _rowcast_error(request, error.__cause__)
+def _http_problem(error: HTTPException) -> ProblemResponse:
     status = HTTPStatus(error.status_code)
     detail = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address. The addresses are listed at /api/docs.",
@@ -129,8 +138,7 @@ async def _http_error(request: Request, error: Exception) -> ProblemResponse:
 class LastResort:
     """ASGI middleware: an error that nobody expected becomes a problem like any other, and goes no further.
 
-    The framework's own would raise it again for the server to log whole, and its text may hold data: only its type and
-    place are logged. An answer that has begun is broken off.
+    The framework's own would raise it again for the server to log whole. An answer that has begun is broken off.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -147,11 +155,9 @@ class LastResort:
         try:
             await self.app(scope, receive, noted)
         except Exception as error:  # noqa: BLE001  (the last to see it)
-            log.error("unexpected %s at %s for %s", type(error).__name__, _place(error), _operation(scope))
-            if begun or scope["type"] != "http":
-                return
-            message = "Something went wrong on our side; the server's log says where."
-            await render(errors.Internal("internal_error", message))(scope, receive, send)
+            problem = answer_to(error, _operation(scope))
+            if not begun and scope["type"] == "http":
+                await problem(scope, receive, send)
 
 
 def _place(error: BaseException) -> str:

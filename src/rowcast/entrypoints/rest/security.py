@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated
 
 from anyio import to_thread
@@ -28,14 +28,18 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def key_of(request: Request) -> str:
-    """The key that the request carries.
+Headers = Sequence[tuple[bytes, bytes]]
+"""Of a request, as ASGI has them: names in small letters."""
+
+
+def key_of(headers: Headers) -> str:
+    """The key that a request carries.
 
     Raises:
         Unauthenticated: there is none.
     """
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    key = value.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    scheme, _, value = _first(headers, b"authorization").partition(" ")
+    key = value.strip() if scheme.lower() == "bearer" else _first(headers, b"x-api-key")
     if not key:
         raise Unauthenticated(
             "key_missing", "An API key is needed: send it as 'Authorization: Bearer rc_...' or 'X-API-Key: rc_...'."
@@ -43,16 +47,22 @@ def key_of(request: Request) -> str:
     return key
 
 
-async def caller(request: Request) -> Principal:
+def _first(headers: Headers, wanted: bytes) -> str:
+    for name, value in headers:
+        if name == wanted:
+            return value.decode("latin-1")
+    return ""
+
+
+async def caller(services: Services, headers: Headers) -> Principal:
     """Who is calling; a key that was seen a moment ago costs neither a thread nor the database.
 
     Raises:
         Unauthenticated: there is no key, or it is not a valid one.
     """
-    keyring = services_of(request).keyring
-    key = key_of(request)
-    principal = keyring.remembered(key)
-    return principal if principal is not None else await to_thread.run_sync(keyring.authenticate, key)
+    key = key_of(headers)
+    principal = services.keyring.remembered(key)
+    return principal if principal is not None else await to_thread.run_sync(services.keyring.authenticate, key)
 
 
 def _admit(*roles: Role) -> Callable[..., Awaitable[Principal]]:
@@ -62,7 +72,7 @@ def _admit(*roles: Role) -> Callable[..., Awaitable[Principal]]:
         _bearer: object = Depends(bearer),
         _key: object = Depends(api_key_header),
     ) -> Principal:
-        principal = await caller(request)
+        principal = await caller(services_of(request), request.headers.raw)
         principal.require(*roles)
         return principal
 
@@ -75,6 +85,10 @@ Anyone = Annotated[Principal, Depends(_admit(Role.ANALYST, Role.USER))]
 
 Analyst = Annotated[Principal, Depends(_admit(Role.ANALYST))]
 """Callers who may change data and models."""
+
+
+Administrator = Annotated[Principal, Depends(_admit())]
+"""Those who run the server."""
 
 
 async def wired(request: Request) -> Services:

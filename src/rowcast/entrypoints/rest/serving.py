@@ -2,45 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rowcast.entrypoints.rest.problems import ProblemDetails, ProblemResponse
 from rowcast.errors import Conflict
+from rowcast.settings import Settings
 
 BACKLOG = 2048
-GRACE_SECONDS = 10
+STAND_IN_SECONDS = 30
 HEAD_BYTES = 64 * 1024
 """Of a request line and headers that keep coming; what arrives in one piece may be a little longer."""
 
 
-def bind(host: str, port: int, *, or_free: bool = False) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one, and so does ``or_free`` when the port is taken.
+def bind(host: str, port: int, *, processes: int = 1, or_free: bool = False) -> list[socket.socket]:
+    """Sockets that listen there, one a process: the system spreads new connections over them. Port 0 takes a free one,
+    and so does ``or_free`` when the port is taken.
 
     Raises:
         Conflict: something else has the port, or the address is not this machine's.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
+        listeners = _bound(host, port, processes)
     except OSError as error:
-        listener.close()
         if or_free:
-            return bind(host, 0)
+            return bind(host, 0, processes=processes)
         raise Conflict(
             "port_taken",
             f"Cannot listen on {host}:{port}: {error.strerror}. Stop what has the port, or choose another with --port.",
         ) from error
-    return listener
+    for listener in listeners:
+        listener.listen(BACKLOG)
+    return listeners
+
+
+def _bound(host: str, port: int, processes: int) -> list[socket.socket]:
+    alone = _socket(host, port, shared=False)
+    if processes == 1:
+        return [alone]
+    # A port that may be shared may be shared with a stranger too: only one that nobody else has will do.
+    with alone:
+        port = alone.getsockname()[1]
+    return [_socket(host, port, shared=True) for _ in range(processes)]
+
+
+def _socket(host: str, port: int, *, shared: bool) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind((host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 class _Protocol(HttpToolsProtocol):
@@ -84,28 +109,64 @@ class _Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready to answer."""
+class Server(uvicorn.Server):
+    """Says when it is ready to answer and when it stops, and can answer for another process that is not there."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
 
-def server(app: FastAPI, *, log_level: str, ready: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    def stand_in(self, listener: socket.socket) -> Callable[[], None]:
+        """Accept connections of that socket too, from the return on, until what is returned is called. For threads,
+        once the server is ready."""
+        loop = self._loop
+        assert loop is not None
+        if self.should_exit:
+            return lambda: None
+        added = asyncio.run_coroutine_threadsafe(self._add(listener.dup()), loop).result(STAND_IN_SECONDS)
+
+        def leave() -> None:
+            with suppress(RuntimeError):  # the loop has ended, and this with it
+                loop.call_soon_threadsafe(added.close)
+
+        return leave
+
+    async def _add(self, listener: socket.socket) -> asyncio.Server:
+        def protocol() -> asyncio.Protocol:
+            return _Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        added = await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=BACKLOG)
+        self.servers.append(added)
+        return added
+
+
+def server(
+    app: ASGIApp,
+    settings: Settings,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    stopping: Callable[[], None] = lambda: None,
+) -> Server:
     """A server for the application; ``run(sockets=[...])`` serves until SIGINT or SIGTERM, or ``should_exit``."""
     config = uvicorn.Config(
         app,
-        log_level="warning" if log_level == "info" else log_level,
+        log_level="warning" if settings.log_level == "info" else settings.log_level,
         access_log=False,
         lifespan="off",
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=ceil(settings.drain_seconds),
         http=_Protocol,
     )
-    return _Server(config, ready)
+    return Server(config, ready, stopping)

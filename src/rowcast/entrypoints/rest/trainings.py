@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
+from rowcast.entrypoints.rest import outcome
 from rowcast.entrypoints.rest.bodies import JsonRoute
-from rowcast.entrypoints.rest.outcome import API
+from rowcast.entrypoints.rest.outcome import ENDED, IdempotencyKey, PreferredWait, once_of
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import Name, VersionNumber
 from rowcast.entrypoints.rest.security import Analyst, Anyone, Wired
@@ -34,31 +36,42 @@ def list_algorithms(principal: Anyone) -> Algorithms:
     return Algorithms(items=listing())
 
 
-@router.post("/trainings", status_code=202, responses=documented(401, 403, 404, 409, 422))
-def start_training(
+@router.post(
+    "/trainings",
+    status_code=202,
+    response_model=Task,
+    responses=ENDED | documented(401, 403, 404, 409, 422, 429),
+)
+async def start_training(
     services: Wired,
     principal: Analyst,
-    response: Response,
     request: Annotated[TrainingRequest, Body(examples=[EXAMPLE])],
-) -> Task:
+    idempotency_key: IdempotencyKey = None,
+    wait: PreferredWait = None,
+) -> Response:
     """Train on a dataset. The answer is a task to follow at `Location`; its result lists the candidates, best first."""
-    return _located(response, services.desk.submit_training(principal, request))
+    once = once_of(idempotency_key, "start_training", request)
+    submit = partial(services.desk.submit_training, principal, request, once=once)
+    return await outcome.answered(services, principal, await outcome.submitted(submit), wait)
 
 
-@router.post("/models/{name}/versions/{number}/retrain", status_code=202, responses=documented(401, 403, 404, 409, 422))
-def retrain_version(
+@router.post(
+    "/models/{name}/versions/{number}/retrain",
+    status_code=202,
+    response_model=Task,
+    responses=ENDED | documented(401, 403, 404, 409, 422, 429),
+)
+async def retrain_version(
     services: Wired,
     principal: Analyst,
-    response: Response,
     name: Name,
     number: VersionNumber,
     changes: Annotated[RetrainRequest | None, Body(examples=[{"hyperparameters": {"learning_rate": 0.05}}])] = None,
-) -> Task:
+    idempotency_key: IdempotencyKey = None,
+    wait: PreferredWait = None,
+) -> Response:
     """Train a version again: the same recipe on newer data, or with other hyperparameters."""
-    task = services.desk.submit_retraining(principal, name, number, changes or RetrainRequest())
-    return _located(response, task)
-
-
-def _located(response: Response, task: Task) -> Task:
-    response.headers["Location"] = f"{API}/tasks/{task.id}"
-    return task
+    changes = changes or RetrainRequest()
+    once = once_of(idempotency_key, "retrain_version", name, number, changes)
+    submit = partial(services.desk.submit_retraining, principal, name, number, changes, once=once)
+    return await outcome.answered(services, principal, await outcome.submitted(submit), wait)

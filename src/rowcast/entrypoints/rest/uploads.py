@@ -1,4 +1,4 @@
-"""Receiving a file of any size: streamed to a temporary file while it is hashed, never held in memory."""
+"""Files of any size, never held in memory: received into a temporary file while it is hashed, sent as they are read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO
 
 from anyio import CancelScope, to_thread
 from fastapi import Request
+from fastapi.responses import StreamingResponse
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
+from rowcast.datasets.ports import Storage
 from rowcast.errors import InvalidInput, TooLarge, Unavailable
+from rowcast.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +135,27 @@ async def receive(request: Request, folder: Path, max_bytes: int) -> AsyncIterat
     finally:
         with CancelScope(shield=True):
             await to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+
+
+def plain_name(filename: str) -> str:
+    """The name of the file alone, to be shown and kept: no folders, no line ends or other signs that act."""
+    name = PurePath(filename.replace("\\", "/")).name
+    return "".join(sign for sign in name if sign.isprintable())[:255]
+
+
+def table_limits(settings: Settings) -> dict[str, int]:
+    """What a table may hold, for the job that reads it."""
+    return {"max_columns": settings.max_columns, "max_cell_bytes": settings.max_cell_bytes}
+
+
+def attachment(
+    storage: Storage, key: str, filename: str, media_type: str = "application/octet-stream"
+) -> StreamingResponse:
+    """The stored object as a file of that name to be saved."""
+    size, file = storage.size(key), storage.open(key)
+    safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "_" for sign in filename)
+    headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{safe}"'}
+    return StreamingResponse(iter(lambda: file.read(BUFFER_BYTES), b""), media_type=media_type, headers=headers)
 
 
 @contextmanager

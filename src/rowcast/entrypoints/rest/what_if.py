@@ -47,7 +47,8 @@ async def ask_what_if(
     if served is None:
         served = await to_thread.run_sync(services.catalog.get, reference)
     rows = RowsToScore(rows_of(asked.row, asked.variations))
-    scored = await to_thread.run_sync(partial(services.receipts.score, principal, served, rows))
+    body = msgspec.json.encode(rows)
+    scored = await to_thread.run_sync(partial(services.receipts.score, principal, served, body, rows))
     await services.receipts.keep(scored)
     return Response(_compared(scored, asked), media_type="application/json")
 

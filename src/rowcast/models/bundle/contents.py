@@ -20,9 +20,11 @@ from rowcast.models.views import LeftOut, Metric
 MANIFEST = "manifest.json"
 SCHEMA = "schema.json"
 ONNX = "model.onnx"
+QUICK, TABLES = "quick.onnx", "tables.json"
 NATIVE = "native"
 GOLDEN = "golden.json"
 EVALUATION = "evaluation.json"
+HELD_OUT = "held_out.npy"
 CARD = "README.md"
 SCRIPT = "predict.py"
 TOLERANCE = 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.bundle.contents import TOLERANCE, Parity
-from rowcast.models.bundle.runtime import OnnxRuntime, difference
+from rowcast.models.bundle.lookups import Matrix, taken_out
+from rowcast.models.bundle.runtime import MatrixRuntime, OnnxRuntime, difference
 from rowcast.models.calibrate.maps import NONE, CalibrationMap, prediction_nodes
 from rowcast.models.encode.encoder_onnx import SharedColumns, encoder_nodes
 from rowcast.models.encode.inputs import MISSING, Column, Floats, Inputs, Labels, feeds, row_count, take
@@ -24,13 +26,16 @@ _ODD_ROWS = 200
 _LARGEST_MODEL = 1_500_000_000
 """Bytes; a protobuf message ends at 2 GB."""
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Export:
-    """``model`` is None when ONNX was refused."""
+    """``model`` is None when ONNX was refused, ``quicker`` when there is no other form of it that gives the same."""
 
     model: bytes | None
     parity: Parity
+    quicker: tuple[bytes, Matrix] | None = None
 
 
 def export(
@@ -57,7 +62,19 @@ def export(
     furthest = difference(mean_prediction(members, probe, calibration), found)
     if not furthest <= TOLERANCE:
         return _refused(probe, furthest, "ONNX and the native model differ by more than the tolerance")
-    return Export(model, Parity(max_difference=furthest, rows=row_count(probe), passed=True))
+    parity = Parity(max_difference=furthest, rows=row_count(probe), passed=True)
+    return Export(model, parity, _quicker(model, probe, found))
+
+
+def _quicker(model: bytes, probe: Inputs, found: Floats) -> tuple[bytes, Matrix] | None:
+    """The quicker form, where it gives every bit of what was found for these rows."""
+    try:
+        taken = taken_out(model)
+        same = taken is not None and np.array_equal(MatrixRuntime(*taken).run(feeds(probe)), found)
+    except Exception as error:  # noqa: BLE001 - the model is served as it is
+        log.warning("a model has no quicker form: %s", type(error).__name__)
+        return None
+    return taken if same else None
 
 
 def to_onnx(

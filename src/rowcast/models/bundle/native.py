@@ -37,6 +37,12 @@ def save_members(folder: Path, algorithm: str, members: Sequence[Member], calibr
     (folder / _INDEX).write_text(json.dumps(index))
 
 
+def load_encoders(folder: Path) -> list[Encoder]:
+    """The members' encoders alone, without the libraries of their models."""
+    count = len(json.loads((folder / _INDEX).read_bytes())["members"])
+    return [_encoder(folder / str(number)) for number in range(1, count + 1)]
+
+
 def load_members(folder: Path, threads: int) -> NativeModel:
     """What ``save_members`` wrote."""
     index = json.loads((folder / _INDEX).read_bytes())
@@ -44,6 +50,9 @@ def load_members(folder: Path, threads: int) -> NativeModel:
     members = []
     for number, scale in enumerate(index["members"], start=1):
         place = folder / str(number)
-        encoder = Encoder.from_json(json.loads((place / _ENCODER).read_bytes()))
-        members.append(Member(encoder, learner.load(place, threads), scale["center"], scale["spread"]))
+        members.append(Member(_encoder(place), learner.load(place, threads), scale["center"], scale["spread"]))
     return NativeModel(members, CalibrationMap.model_validate(index["calibration"]))
+
+
+def _encoder(place: Path) -> Encoder:
+    return Encoder.from_json(json.loads((place / _ENCODER).read_bytes()))

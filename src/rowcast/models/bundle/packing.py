@@ -23,9 +23,10 @@ from rowcast.models.bundle.contents import DatasetReference, Golden, Manifest
 from rowcast.models.bundle.exporting import Export, export
 from rowcast.models.bundle.golden import golden_rows
 from rowcast.models.bundle.native import NativeModel, save_members
-from rowcast.models.bundle.runtime import NativeRuntime, OnnxRuntime, Runtime
+from rowcast.models.bundle.runtime import MatrixRuntime, NativeRuntime, OnnxRuntime, Runtime
 from rowcast.models.calibrate.choice import Calibration
 from rowcast.models.calibrate.maps import NONE
+from rowcast.models.decide.held_out import HeldOut
 from rowcast.models.evaluate.conformal import PredictionIntervals
 from rowcast.models.recipe import Recipe
 from rowcast.models.train.candidates import Table
@@ -56,6 +57,7 @@ class Pack:
     hyperparameters: dict[str, Any]
     metrics: list[Metric]
     evaluation: dict[str, Any]
+    held_out: HeldOut
     left_out: list[LeftOut]
     warnings: list[str]
     calibration: Calibration | None = None
@@ -82,10 +84,16 @@ def write(content: Pack, folder: Path, threads: int) -> str:
     if exported.model is not None:
         (folder / bundle.ONNX).write_bytes(exported.model)
         runtime = OnnxRuntime(exported.model, threads)
+    if exported.quicker is not None:
+        graph, matrix = exported.quicker
+        (folder / bundle.QUICK).write_bytes(graph)
+        _write_json(folder / bundle.TABLES, matrix.to_json())
+        runtime = MatrixRuntime(graph, matrix, threads)
     save_members(folder / bundle.NATIVE, content.algorithm, content.members, calibration)
     _write_json(folder / bundle.SCHEMA, content.schema.model_dump(mode="json"))
     _write_json(folder / bundle.GOLDEN, _golden(content, runtime).model_dump())
     _write_json(folder / bundle.EVALUATION, content.evaluation)
+    (folder / bundle.HELD_OUT).write_bytes(content.held_out.packed())
     shutil.copyfile(_SCRIPT, folder / bundle.SCRIPT)
     manifest = _manifest(content, exported)
     title = learner_of(content.algorithm).describe().title

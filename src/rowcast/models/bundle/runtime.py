@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rowcast.datasets.cell_readers import Code
 from rowcast.errors import Conflict
-from rowcast.models.bundle.contents import NATIVE, ONNX, TOLERANCE, Bundle
+from rowcast.models.bundle.contents import NATIVE, ONNX, QUICK, TABLES, TOLERANCE, Bundle
+from rowcast.models.bundle.lookups import Matrix
 
 if TYPE_CHECKING:
     from rowcast.models.bundle.native import NativeModel
@@ -20,13 +24,20 @@ Feeds = Mapping[str, NDArray[Any]]
 
 
 class Runtime(Protocol):
-    """Answers rows: probabilities float32 [N,K] in the order of the classes, or numbers float32 [N,1]."""
+    """Answers rows: probabilities float32 [N,K] in the order of the classes, or numbers float32 [N,1].
+
+    It may be fed a category in ``codes`` as float32 [N,1] of these too.
+    """
+
+    codes: Mapping[str, Code]
 
     def run(self, inputs: Feeds) -> NDArray[np.float32]: ...
 
 
 class OnnxRuntime:
     """The whole pipeline in onnxruntime. May be used from several threads."""
+
+    codes: Mapping[str, Code] = MappingProxyType({})
 
     def __init__(self, model: Path | bytes, threads: int = 1) -> None:
         import onnxruntime
@@ -40,13 +51,37 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         self._outputs = [self._session.get_outputs()[0].name]
 
+    @property
+    def input_names(self) -> list[str]:
+        return [one.name for one in self._session.get_inputs()]
+
     def run(self, inputs: Feeds) -> NDArray[np.float32]:
         answer: NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
         return answer
 
 
+class MatrixRuntime:
+    """The same from the quicker form of the pipeline: see ``lookups``."""
+
+    def __init__(self, graph: Path | bytes, matrix: Matrix, threads: int = 1) -> None:
+        self.codes: Mapping[str, Code] = matrix.codes
+        self._matrix = matrix
+        self._graph = OnnxRuntime(graph, threads)
+        (self._name,) = self._graph.input_names
+
+    @staticmethod
+    def load(graph: Path, threads: int = 1) -> MatrixRuntime:
+        tables = json.loads(graph.with_name(TABLES).read_bytes())
+        return MatrixRuntime(graph, Matrix.from_json(tables), threads)
+
+    def run(self, inputs: Feeds) -> NDArray[np.float32]:
+        return self._graph.run({self._name: self._matrix.of(inputs)})
+
+
 class NativeRuntime:
     """Encoder in numpy and the model in its own library: the mean of one or more such members, calibrated."""
+
+    codes: Mapping[str, Code] = MappingProxyType({})
 
     def __init__(self, model: NativeModel) -> None:
         self._model = model
@@ -67,7 +102,8 @@ class NativeRuntime:
 def open_runtime(bundle: Bundle, threads: int = 1) -> Runtime:
     """The runtime that the bundle says it is served by."""
     if bundle.manifest.runtime == "onnx":
-        return OnnxRuntime(bundle.folder / ONNX, threads)
+        quick = bundle.folder / QUICK
+        return MatrixRuntime.load(quick, threads) if quick.exists() else OnnxRuntime(bundle.folder / ONNX, threads)
     return NativeRuntime.load(bundle.folder / NATIVE, threads)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.evaluate.intervals import wilson
+from rowcast.models.evaluate.conformal import PredictionIntervals
+from rowcast.models.evaluate.intervals import Z, wilson
 
 MOST_BANDS = 10
 _ROWS_PER_BAND = 50
@@ -23,29 +25,70 @@ def bands(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> list
     observed in new rows varies more, for they vary as well: ``new_low`` to ``new_high`` is where 95 % of the rates of
     a quarter as many new rows lie (as in a test on a fifth of a table). Equal scores stay together.
     """
-    if not len(score):
+    order, starts = _equal_parts(score)
+    if not len(order):
         return []
-    order = np.argsort(score, kind="stable")
     ascending = score[order].astype(np.float64)
-    parts = max(1, min(MOST_BANDS, len(order) // _ROWS_PER_BAND))
-    wanted = np.linspace(0, len(order), parts + 1)[:-1].astype(np.int64)
-    starts = np.unique(np.searchsorted(ascending, ascending[wanted], "left"))
     counts = np.diff(np.append(starts, len(order)))
     hits = np.add.reduceat(positive[order].astype(np.int64), starts)
     low, high = wilson(hits, counts)
     new_low, new_high = wilson(hits / _VARIANCE_OF_NEW_ROWS, counts / _VARIANCE_OF_NEW_ROWS)
-    inner = [float(ascending[start] + ascending[start - 1]) / 2 for start in starts[1:]]
-    edges = [0.0, *inner, 1.0]
+    edges = [0.0, *_between(ascending, starts), 1.0]
+    figures = {
+        "observed": hits / counts, "observed_low": low, "observed_high": high, "new_low": new_low, "new_high": new_high
+    }  # fmt: skip
+    return _listed(edges, counts, figures)
+
+
+def number_bands(
+    predicted: NDArray[np.float64], y: NDArray[np.float64], intervals: PredictionIntervals
+) -> list[dict[str, Any]]:
+    """At most ten intervals of the predicted number [N] with about as many rows each, lowest first, open at both ends.
+
+    As ``bands``, but ``observed`` is the mean of the true numbers ``y`` [N], with the normal 95 % intervals of the mean
+    (``observed_low`` to ``observed_high``) and of the mean of a quarter as many new rows (``new_low`` to ``new_high``);
+    ``inside`` is the share of rows whose 90 % interval holds the true number.
+    """
+    order, starts = _equal_parts(predicted)
+    if not len(order):
+        return []
+    ascending, true = predicted[order], y[order]
+    counts = np.diff(np.append(starts, len(order)))
+    mean = np.add.reduceat(true, starts) / counts
+    deviation = np.sqrt(np.add.reduceat((true - np.repeat(mean, counts)) ** 2, starts) / np.maximum(counts - 1, 1))
+    reach = Z * deviation / np.sqrt(counts)
+    further = reach * np.sqrt(_VARIANCE_OF_NEW_ROWS)
+    inside = np.add.reduceat((np.abs(true - ascending) <= intervals.half_width(ascending)).astype(float), starts)
+    edges = [None, *_between(ascending, starts), None]
+    figures = {
+        "observed": mean, "observed_low": mean - reach, "observed_high": mean + reach,
+        "new_low": mean - further, "new_high": mean + further, "inside": inside / counts,
+    }  # fmt: skip
+    return _listed(edges, counts, figures)
+
+
+def _equal_parts(score: NDArray[np.floating[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows by score, lowest first, and where parts of about equal count begin; equal scores stay together."""
+    order = np.argsort(score, kind="stable")
+    if not len(order):
+        return order, order
+    ascending = score[order]
+    parts = max(1, min(MOST_BANDS, len(order) // _ROWS_PER_BAND))
+    wanted = np.linspace(0, len(order), parts + 1)[:-1].astype(np.int64)
+    return order, np.unique(np.searchsorted(ascending, ascending[wanted], "left"))
+
+
+def _between(ascending: NDArray[np.floating[Any]], starts: NDArray[np.int64]) -> list[float]:
+    """The middles between the last score of each part and the first of the next."""
+    return [float(ascending[start] + ascending[start - 1]) / 2 for start in starts[1:]]
+
+
+def _listed(
+    edges: Sequence[float | None], counts: NDArray[np.int64], figures: dict[str, NDArray[np.float64]]
+) -> list[dict[str, Any]]:
+    """The bands as data: between which edges, how many rows, and the figures of each."""
     return [
-        {
-            "low": edges[number],
-            "high": edges[number + 1],
-            "count": int(counts[number]),
-            "observed": float(hits[number] / counts[number]),
-            "observed_low": float(low[number]),
-            "observed_high": float(high[number]),
-            "new_low": float(new_low[number]),
-            "new_high": float(new_high[number]),
-        }
-        for number in range(len(counts))
+        {"low": edges[number], "high": edges[number + 1], "count": int(count)}
+        | {name: float(values[number]) for name, values in figures.items()}
+        for number, count in enumerate(counts)
     ]

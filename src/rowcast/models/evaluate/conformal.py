@@ -48,6 +48,12 @@ class PredictionIntervals(BaseModel):
         wide = np.full(len(predicted), self.half_widths[str(level)])
         return wide if self.method == "absolute" else wide * np.interp(predicted, self.at, self.size)
 
+    def ends(self, outputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Lower and upper ends [N] of the intervals that go with outputs [N,1]."""
+        predicted = outputs[:, 0].astype(np.float64)
+        reach = self.half_width(predicted)
+        return (predicted - reach).astype(np.float32), (predicted + reach).astype(np.float32)
+
 
 def fit_intervals(y: NDArray[Any], predicted: Floats, seed: int) -> PredictionIntervals:
     """Intervals from held-out predictions [N] of ``y`` [N]: scaled errors where cross-fitting says that they do better.

@@ -9,7 +9,8 @@ import numpy as np
 
 from rowcast.models.calibrate.choice import Calibration, calibrate
 from rowcast.models.calibrate.maps import predictions
-from rowcast.models.evaluate.bands import bands
+from rowcast.models.decide.held_out import HeldOut
+from rowcast.models.evaluate.bands import bands, number_bands
 from rowcast.models.evaluate.conformal import PredictionIntervals, fit_intervals
 from rowcast.models.evaluate.curves import curves
 from rowcast.models.evaluate.importance import importance
@@ -27,6 +28,8 @@ class Judged:
     candidate: Candidate
     metrics: list[Metric]
     evaluation: dict[str, Any]
+    held_out: HeldOut
+    """Its rows are counted among those that the training used."""
     calibration: Calibration | None = None
     intervals: PredictionIntervals | None = None
 
@@ -55,4 +58,7 @@ def judge(
         # The baseline's answers differ between folds alone, which is no order of the rows.
         score = np.zeros(len(y)) if candidate.algorithm == "baseline" else predicted[:, 1]
         shown["bands"] = bands(score, y == 1)
-    return Judged(candidate, metrics, shown, calibration, intervals)
+    elif intervals is not None:
+        shown["bands"] = number_bands(predicted[:, 0].astype(np.float64), y, intervals)
+    held_out = HeldOut(rows, y.astype(np.float64), predicted.astype(np.float32))
+    return Judged(candidate, metrics, shown, held_out, calibration, intervals)

@@ -228,6 +228,7 @@ def _serve(
             hyperparameters=candidate.hyperparameters,
             metrics=judged.metrics,
             evaluation=judged.evaluation,
+            held_out=replace(judged.held_out, rows=prepared.target.rows[judged.held_out.rows]),
             left_out=prepared.choice.left_out,
             warnings=prepared.warnings,
             calibration=judged.calibration,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
 def upgrade() -> None:
@@ -43,7 +40,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("owner_id", sa.String(length=32), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
-        sa.Column("dictionary", JSON, nullable=False),
+        sa.Column("dictionary", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_datasets_owner_id"),
         sa.PrimaryKeyConstraint("id", name="pk_datasets"),
@@ -71,10 +68,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("owner_id", sa.String(length=32), nullable=False),
         sa.Column("subject", sa.String(length=200), nullable=False),
-        sa.Column("payload", JSON, nullable=False),
-        sa.Column("progress", JSON, nullable=True),
-        sa.Column("result", JSON, nullable=True),
-        sa.Column("error", JSON, nullable=True),
+        sa.Column("payload", sa.JSON(), nullable=False),
+        sa.Column("progress", sa.JSON(), nullable=True),
+        sa.Column("result", sa.JSON(), nullable=True),
+        sa.Column("error", sa.JSON(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("leased_by", sa.String(length=64), nullable=True),
@@ -84,11 +81,30 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("idempotency_key", sa.String(length=64), nullable=True),
+        sa.Column("request_hash", sa.String(length=64), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["owner_id"], ["users.id"], name="fk_tasks_owner_id"),
         sa.PrimaryKeyConstraint("id", name="pk_tasks"),
     )
     op.create_index("ix_tasks_owner_id_created_at", "tasks", ["owner_id", "created_at"], unique=False)
-    op.create_index("ix_tasks_state_lane_created_at", "tasks", ["state", "lane", "created_at"], unique=False)
+    with_key, is_open = sa.text("idempotency_key IS NOT NULL"), sa.text("state = 'queued' OR state = 'running'")
+    op.create_index(
+        "ix_tasks_idempotency_key",
+        "tasks",
+        ["owner_id", "idempotency_key"],
+        unique=True,
+        sqlite_where=with_key,
+        postgresql_where=with_key,
+    )
+    op.create_index(
+        "ix_tasks_open",
+        "tasks",
+        ["state", "owner_id"],
+        unique=False,
+        sqlite_where=is_open,
+        postgresql_where=is_open,
+    )
     op.create_table(
         "alias_events",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -122,8 +138,8 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("row_count", sa.BigInteger(), nullable=False),
         sa.Column("column_count", sa.Integer(), nullable=False),
-        sa.Column("schema", JSON, nullable=False),
-        sa.Column("profile", JSON, nullable=False),
+        sa.Column("schema", sa.JSON(), nullable=False),
+        sa.Column("profile", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=32), nullable=False),
         sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="fk_dataset_versions_created_by"),
@@ -147,11 +163,11 @@ def upgrade() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("dataset", sa.String(length=100), nullable=False),
         sa.Column("dataset_number", sa.Integer(), nullable=False),
-        sa.Column("metrics", JSON, nullable=False),
-        sa.Column("recipe", JSON, nullable=False),
-        sa.Column("manifest", JSON, nullable=False),
-        sa.Column("schema", JSON, nullable=False),
-        sa.Column("evaluation", JSON, nullable=False),
+        sa.Column("metrics", sa.JSON(), nullable=False),
+        sa.Column("recipe", sa.JSON(), nullable=False),
+        sa.Column("manifest", sa.JSON(), nullable=False),
+        sa.Column("schema", sa.JSON(), nullable=False),
+        sa.Column("evaluation", sa.JSON(), nullable=False),
         sa.Column("card", sa.Text(), nullable=False),
         sa.Column("bundle_key", sa.String(length=200), nullable=False),
         sa.Column("bundle_hash", sa.String(length=64), nullable=False),
@@ -164,6 +180,21 @@ def upgrade() -> None:
         sa.UniqueConstraint("training_task_id", "algorithm", name="uq_model_versions_training_task_id_algorithm"),
     )
     op.create_index("ix_model_versions_dataset_version_id", "model_versions", ["dataset_version_id"], unique=False)
+    op.create_table(
+        "policies",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("model_id", sa.String(length=32), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("columns", sa.JSON(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["created_by"], ["users.id"], name="fk_policies_created_by"),
+        sa.ForeignKeyConstraint(["model_id"], ["models.id"], name="fk_policies_model_id", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name="pk_policies"),
+        sa.UniqueConstraint("model_id", "number", name="uq_policies_model_id_number"),
+    )
     op.create_table(
         "receipts",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -180,9 +211,8 @@ def upgrade() -> None:
         sa.Column("price", sa.BigInteger(), nullable=False),
         sa.Column("inputs_hash", sa.String(length=64), nullable=False),
         sa.Column("inputs_kept", sa.String(length=10), nullable=False),
-        sa.Column("options", sa.Text(), nullable=True),
         sa.Column("outputs", sa.LargeBinary(), nullable=False),
-        sa.Column("inputs", sa.LargeBinary(), nullable=True),
+        sa.Column("request", sa.LargeBinary(), nullable=True),
         sa.Column("reply", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_receipts"),
     )

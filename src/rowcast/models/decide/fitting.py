@@ -1,0 +1,123 @@
+"""Whether a policy fits a model: its classes, its kind of answer, and the columns that amounts are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from rowcast.datasets.names import nearest
+from rowcast.datasets.schema import Feature, FeatureSchema, Kind
+from rowcast.errors import Problem
+from rowcast.models import recipe
+from rowcast.models.decide.policy import Bands, ColumnAmount, Payoff, Policy
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What of a model a policy is about. ``columns`` are all that amounts may be read from; its own features go first.
+
+    Of two ``classes`` the second is the positive one.
+    """
+
+    problem: recipe.Problem
+    classes: Sequence[str]
+    columns: Mapping[str, Feature]
+
+    @staticmethod
+    def of(problem: recipe.Problem, classes: Sequence[str], features: FeatureSchema, *others: FeatureSchema) -> Subject:
+        """Of the ``others`` the later ones go before the earlier."""
+        known = {feature.name: feature for schema in (*others, features) for feature in schema.features}
+        return Subject(problem, classes, known)
+
+
+def filled_in(policy: Policy, model: Subject) -> Policy:
+    """The policy with the class and the measure that it left open, so that it means the same for any later version."""
+    bands = policy.bands
+    if bands is None:
+        return policy
+    numbers = model.problem is recipe.Problem.REGRESSION
+    of = bands.of or (model.classes[1] if model.problem is recipe.Problem.BINARY else None)
+    measure = bands.measure or ("value" if numbers else "probability")
+    return policy.model_copy(update={"bands": bands.model_copy(update={"of": of, "measure": measure})})
+
+
+def schema_of(policy: Policy, model: Subject) -> FeatureSchema:
+    """The columns that amounts are read from, as they are written. A row may lack any of them."""
+    features = [model.columns[name].model_copy(update={"may_be_missing": True}) for name in policy.columns]
+    return FeatureSchema(features=tuple(features))
+
+
+def faults(policy: Policy, model: Subject) -> list[Problem]:
+    """Why the policy, filled in, does not fit the model; nothing when it does."""
+    found = list(_of_bands(policy.bands, model)) if policy.bands else []
+    if policy.payoff is None:
+        return found
+    if model.problem is recipe.Problem.REGRESSION:
+        message = "A payoff is for classes, and this model predicts a number: give bands alone."
+        return [*found, Problem(code="payoff_not_for_numbers", message=message, field="payoff")]
+    return [*found, *_of_payoff(policy.payoff, model), *_of_columns(policy.payoff, model)]
+
+
+def _of_bands(bands: Bands, model: Subject) -> Iterator[Problem]:
+    numbers = model.problem is recipe.Problem.REGRESSION
+    if numbers is (bands.measure == "probability"):
+        wanted = "'value', 'low' or 'high', as this model predicts a number" if numbers else "'probability'"
+        yield Problem(code="measure_invalid", message=f"The measure of this model is {wanted}.", field="bands.measure")
+    if numbers and bands.of is not None:
+        message = "This model predicts a number and has no classes: leave 'of' out."
+        yield Problem(code="class_unknown", message=message, field="bands.of")
+    if numbers:
+        return
+    if bands.of is None:
+        message = f"Say which class's probability decides: {_listed(model.classes)}."
+        yield Problem(code="class_missing", message=message, field="bands.of")
+    elif bands.of not in model.classes:
+        yield _unknown_class(bands.of, "bands.of", model)
+    for name in ("yellow", "red"):
+        if not 0 <= getattr(bands, name) <= 1:
+            message = "A threshold of a probability is between 0 and 1: 0.25 for 25 %."
+            yield Problem(code="threshold_invalid", message=message, field=f"bands.{name}")
+
+
+def _of_payoff(payoff: Payoff, model: Subject) -> Iterator[Problem]:
+    if payoff.credit is not None:
+        named = {"payoff.credit.good": payoff.credit.good, "payoff.credit.bad": payoff.credit.bad}
+    else:
+        named = {f"payoff.accept.{name}": name for name in payoff.accept}
+    named |= {f"payoff.decline.{name}": name for name in payoff.decline}
+    for field, name in named.items():
+        if name not in model.classes:
+            yield _unknown_class(name, field, model)
+    accepted = {name for field, name in named.items() if not field.startswith("payoff.decline.")}
+    for name in model.classes:
+        if name not in accepted:
+            message = f"Say what accepting a case of the class '{name}' earns, too."
+            yield Problem(
+                code="class_missing", message=message, field="payoff.credit" if payoff.credit else "payoff.accept"
+            )
+
+
+def _of_columns(payoff: Payoff, model: Subject) -> Iterator[Problem]:
+    for place, amount in payoff.amounts:
+        if not isinstance(amount, ColumnAmount):
+            continue
+        feature = model.columns.get(amount.column)
+        if feature is None:
+            meant = nearest(amount.column, model.columns)
+            hint = f"Did you mean '{meant}'?" if meant else "See the dataset's columns."
+            message = f"Neither the model nor its table has a column of this name. {hint}"
+            yield Problem(code="column_unknown", message=message, field=place)
+        elif feature.kind is not Kind.NUMBER:
+            message = f"The column '{amount.column}' holds no numbers ({feature.kind}), so it is no amount."
+            yield Problem(code="column_not_number", message=message, field=place)
+
+
+def _unknown_class(name: str, field: str, model: Subject) -> Problem:
+    meant = nearest(name, model.classes)
+    hint = f"Did you mean '{meant}'?" if meant else f"Its classes: {_listed(model.classes)}."
+    return Problem(code="class_unknown", message=f"The model has no such class. {hint}", field=field[:200])
+
+
+def _listed(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - 10} more" if len(classes) > 10 else ""
+    return f"{', '.join(classes[:10])}{more}"

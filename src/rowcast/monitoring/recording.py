@@ -1,0 +1,89 @@
+"""Putting receipts on record, in a transaction of whoever calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol, cast
+
+from sqlalchemy import Dialect, Table, select
+from sqlalchemy.engine.interfaces import DBAPICursor
+
+from rowcast.models.tables import ModelVersionRow
+from rowcast.monitoring.insertion import Insertion
+from rowcast.monitoring.tables import ReceiptRow
+from rowcast.tables import Database
+
+
+class Entry(NamedTuple):
+    """A receipt to be written: the columns of ``ReceiptRow`` in their order. ``Recording`` fills in
+    ``dataset_version_id``: what a version was trained on is known to the database, not on the hot path."""
+
+    id: str
+    principal_id: str
+    model: str
+    number: int
+    alias: str | None
+    model_version_id: str
+    bundle_hash: str
+    dataset_version_id: str | None
+    policy_version: int | None
+    row_count: int
+    skipped: int
+    price: int
+    inputs_hash: str
+    inputs_kept: str
+    outputs: bytes
+    request: bytes | None
+    reply: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.outputs) + len(self.request or b"") + len(self.reply)
+
+
+class Writer(Protocol):
+    """A connection that is held for whoever writes all the time."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What its statements are written in."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[DBAPICursor]:
+        """One unit of work: committed to disk at the end, rolled back on an exception."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go."""
+        ...
+
+
+class Recording:
+    """Receipts by the driver's own cursor. For one thread."""
+
+    def __init__(self, database: Database, dialect: Dialect) -> None:
+        self._database = database
+        self._insert = Insertion(cast(Table, ReceiptRow.__table__), dialect)
+        self._trained_on: dict[str, str | None] = {}
+
+    def completed(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The entries with what their versions were trained on.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        unknown = {entry.model_version_id for entry in entries} - self._trained_on.keys()
+        if unknown:
+            self._look_up(unknown)
+        return [entry._replace(dataset_version_id=self._trained_on[entry.model_version_id]) for entry in entries]
+
+    def write(self, cursor: DBAPICursor, entries: Sequence[Entry]) -> None:
+        """Insert entries that are ``completed``."""
+        self._insert(cursor, entries)
+
+    def _look_up(self, version_ids: set[str]) -> None:
+        row = ModelVersionRow
+        with self._database.reading() as session:
+            found = session.execute(select(row.id, row.dataset_version_id).where(row.id.in_(version_ids))).all()
+        self._trained_on |= {**dict.fromkeys(version_ids), **dict(found)}

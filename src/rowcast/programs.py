@@ -1,0 +1,370 @@
+"""The programs: what the commands run, each put together from the parts that wiring makes."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from rowcast.entrypoints.worker.loop import Outage
+from rowcast.errors import Conflict, InvalidInput, RowcastError, Unavailable
+from rowcast.logs import log_to_stderr
+from rowcast.parts import place_of_its_own
+from rowcast.settings import Settings
+from rowcast.wiring import assemble, assemble_api, assemble_further, assemble_worker
+
+if TYPE_CHECKING:
+    from rowcast.adapters.processes.crew import Crew
+    from rowcast.entrypoints.rest.serving import Server
+
+JOIN_SECONDS = 60.0
+"""For all processes to answer at the start; after it the server is there with those that do."""
+
+EXIT_SECONDS = 5.0
+"""For further processes to be gone, beyond what they have to answer calls."""
+
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
+_LONGEST_PAUSE = 5.0
+"""Seconds between attempts to reach a service at the start."""
+
+_T = TypeVar("_T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers. ``api_key`` is the administrator's when it is known in clear; ``stop`` asks it to end."""
+
+    url: str
+    api_key: str | None = field(repr=False)
+    key_is_new: bool
+    stop: Callable[[], None]
+
+
+class Started(Protocol):
+    """Called once, when the server answers; ``new`` is whether the administrator's key was made just now."""
+
+    def __call__(self, url: str, api_key: str | None, *, new: bool) -> None: ...
+
+
+def up(settings: Settings, *, started: Started) -> int:
+    """Run the whole product in this process until it is asked to end. Returns the exit code.
+
+    Raises:
+        RowcastError: it cannot start, and why.
+    """
+    log_to_stderr(settings.log_level)
+    _serve(settings, lambda server: started(server.url, server.api_key, new=server.key_is_new))
+    return 0
+
+
+def demo(settings: Settings, *, started: Started, leave: bool) -> int:
+    """The same with something to show: ``started`` talks to the server as anyone would, then with ``leave`` it ends.
+
+    Takes a free port when the usual one is taken and no other was asked for. Returns the exit code.
+
+    Raises:
+        RowcastError: it cannot start, or what was to be shown failed.
+    """
+    failures: list[BaseException] = []
+
+    def show(server: Running) -> None:
+        try:
+            started(server.url, server.api_key, new=server.key_is_new)
+        except BaseException as error:  # noqa: BLE001  (raised again below, by the thread that serves)
+            failures.append(error)
+        if leave or failures:
+            server.stop()
+
+    log_to_stderr("warning")
+    _serve(
+        settings,
+        lambda server: threading.Thread(target=show, args=(server,), name="demo", daemon=True).start(),
+        or_free_port="port" not in settings.model_fields_set,
+    )
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def api(settings: Settings, *, started: Started) -> int:
+    """Answer calls beside other processes that do, and leave the work to workers. It answers at once, with 503 until
+    the database is there. Returns the exit code.
+
+    Raises:
+        RowcastError: it cannot start, and why.
+    """
+    log_to_stderr(settings.log_level)
+    _require_shared(settings, "rowcast api")
+    with ExitStack() as stack:
+        place = place_of_its_own(settings.data_dir, stack)
+        _Replica(settings, place, stack, _Entrance(settings, place, stack), started).serve()
+    return 0
+
+
+def worker(settings: Settings, *, started: Callable[[], None]) -> int:
+    """Carry tasks out beside other processes that do. Asked to end, it takes no more, lets what runs go on for
+    ``drain_seconds`` and hands back the rest. Returns the exit code.
+
+    Raises:
+        RowcastError: it cannot start, and why.
+    """
+    log_to_stderr(settings.log_level)
+    _require_shared(settings, "rowcast worker")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with suppress(_Ended), ExitStack() as stack:
+        place = place_of_its_own(settings.data_dir, stack)
+        running = assemble_worker(settings, stack, place, patiently=_Patience("the worker", ended))
+        running.start()
+        stack.callback(running.stop, settings.drain_seconds)
+        started()
+        ended.wait()
+    return 0
+
+
+def further() -> None:
+    """The body of a further process of a server: it serves what the first one prepared, for as long as that lives."""
+    from rowcast.adapters.processes.member import receive
+    from rowcast.entrypoints.rest.app import create_app
+    from rowcast.entrypoints.rest.serving import server
+
+    given = receive()
+    settings = Settings(**given.settings)
+    log_to_stderr(settings.log_level)
+    try:
+        with ExitStack() as stack:
+            given.member.start()
+            services = assemble_further(settings, stack, given.place, given.member)
+            given.member.join()
+            _run(server(create_app(services), settings), [given.listener])
+    except RowcastError as error:
+        log.error("a further process cannot serve: %s", error.code)
+        sys.exit(1)
+
+
+def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port: bool = False) -> None:
+    """Serve until asked to end; ``ready`` is called once the server answers."""
+    from rowcast.entrypoints.rest.app import create_app
+    from rowcast.entrypoints.rest.serving import server
+
+    with ExitStack() as stack:
+        stack.enter_context(_alone_in(settings.data_dir))
+        entrance = _Entrance(settings, settings.data_dir, stack, or_free_port=or_free_port)
+        services, worker, new_key = assemble(settings, stack, keep_key=entrance.save, crew=entrance.crew)
+        entrance.save(None)
+
+        def stop() -> None:
+            serving.should_exit = True
+
+        def answers() -> None:
+            entrance.muster(serving)
+            made_here = new_key is not None and not settings.api_key
+            ready(Running(entrance.url, entrance.key(new_key), made_here, stop))
+
+        mustering = threading.Thread(target=answers, name="muster", daemon=True)
+        serving = server(create_app(services), settings, ready=mustering.start, stopping=entrance.dismiss)
+        worker.start()
+        stack.callback(worker.stop, settings.drain_seconds)
+        stack.callback(entrance.close)
+        _run(serving, entrance.listeners[:1])
+
+
+class _Entrance:
+    """Where a server is called: its sockets and address, the file with its key, and its further processes."""
+
+    def __init__(self, settings: Settings, place: Path, stack: ExitStack, *, or_free_port: bool = False) -> None:
+        from rowcast.entrypoints.rest.serving import bind
+
+        self._folder = settings.data_dir
+        self._patience = settings.drain_seconds + EXIT_SECONDS
+        self.listeners = bind(settings.host, settings.port, processes=settings.processes, or_free=or_free_port)
+        for listener in self.listeners:
+            stack.enter_context(listener)
+        self.url = _address(settings.host, self.listeners[0].getsockname()[1])
+        self.crew = _crew(settings, place, self.listeners[1:])
+
+    def save(self, key: str | None) -> None:
+        """Leave the address, and a new key, where the other commands look for them."""
+        from rowcast.client import credentials
+
+        credentials.save(self._folder, self.url, key)
+
+    def key(self, new_key: str | None) -> str | None:
+        """The administrator's key, as far as it is known in clear."""
+        from rowcast.client import credentials
+
+        return new_key or credentials.load(self._folder).api_key
+
+    def muster(self, serving: Server) -> None:
+        """Return when all processes answer, or it has taken them too long."""
+        if self.crew is None:
+            return
+        self.crew.start(serving.stand_in)
+        if not self.crew.wait(JOIN_SECONDS):
+            log.warning("not all processes of this server answer yet")
+
+    def dismiss(self) -> None:
+        """Ask the further processes to end."""
+        if self.crew is not None:
+            self.crew.dismiss()
+
+    def close(self) -> None:
+        """Return when the further processes have ended."""
+        if self.crew is not None:
+            self.crew.stop(self._patience)
+
+
+class _Replica:
+    """A server that answers while what it stands on may not be there yet."""
+
+    def __init__(
+        self, settings: Settings, place: Path, stack: ExitStack, entrance: _Entrance, started: Started
+    ) -> None:
+        from rowcast.entrypoints.rest.opening import Opening
+        from rowcast.entrypoints.rest.serving import server
+
+        self._settings, self._place, self._stack = settings, place, stack
+        self._entrance, self._started = entrance, started
+        self._opening = Opening()
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+        self._beginning = threading.Thread(target=self._begin, name="begin", daemon=True)
+        self._serving = server(self._opening, settings, ready=self._beginning.start, stopping=self._stop)
+
+    def serve(self) -> None:
+        """Serve until asked to end."""
+        _run(self._serving, self._entrance.listeners[:1])
+        self._beginning.join()
+        self._entrance.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _begin(self) -> None:
+        from rowcast.entrypoints.rest.app import create_app
+
+        entrance, patiently = self._entrance, _Patience("the server", self._ended, self._opening.wait_for)
+        try:
+            services, new_key = assemble_api(
+                self._settings,
+                self._stack,
+                self._place,
+                keep_key=entrance.save,
+                crew=entrance.crew,
+                patiently=patiently,
+            )
+            entrance.save(None)
+            self._opening.app = create_app(services)
+            entrance.muster(self._serving)
+            made_here = new_key is not None and not self._settings.api_key
+            self._started(entrance.url, entrance.key(new_key), new=made_here)
+        except _Ended:
+            return
+        except BaseException as error:  # noqa: BLE001  (raised again by the thread that serves)
+            self._failure = error
+            self._serving.should_exit = True
+
+    def _stop(self) -> None:
+        self._ended.set()
+        self._entrance.dismiss()
+
+
+class _Ended(Exception):
+    """The process was asked to end before it had begun."""
+
+
+class _Patience:
+    """Tries again until a service is there, with a line in the log when it is missing and one when it is back."""
+
+    def __init__(
+        self, what: str, ended: threading.Event, tell: Callable[[Unavailable | None], None] = lambda error: None
+    ) -> None:
+        self._outage = Outage(what)
+        self._ended = ended
+        self._tell = tell
+
+    def __call__(self, attempt: Callable[[], _T]) -> _T:
+        for pause in chain(_PAUSES, repeat(_LONGEST_PAUSE)):
+            try:
+                result = attempt()
+            except Unavailable as error:
+                self._outage.goes_on(error)
+                self._tell(error)
+            else:
+                self._outage.over()
+                self._tell(None)
+                return result
+            if self._ended.wait(pause):
+                break
+        raise _Ended
+
+
+def _require_shared(settings: Settings, command: str) -> None:
+    """Several processes need what all of them can reach.
+
+    Raises:
+        InvalidInput: the settings name something that is this process's alone.
+    """
+    needed = ["ROWCAST_DATABASE_URL (postgresql://...)"] if settings.alone else []
+    if settings.broker_url.startswith("local:"):
+        needed.append("ROWCAST_BROKER_URL (amqp://...)")
+    if needed:
+        raise InvalidInput(
+            "services_not_shared",
+            f"{command} works beside other processes, on services that they share: set {' and '.join(needed)}. To run "
+            "everything in one process, without any service: rowcast up.",
+        )
+
+
+def _crew(settings: Settings, place: Path, listeners: list[socket.socket]) -> Crew | None:
+    """The further processes, one for each of those sockets, not started yet."""
+    from rowcast.adapters.processes.crew import Crew
+
+    if not listeners:
+        return None
+    command = (sys.executable, "-c", "from rowcast.programs import further; further()")
+    # They need no key, and what is not handed over cannot leak.
+    return Crew(listeners, place, command=command, settings=settings.model_dump(mode="json", exclude={"api_key"}))
+
+
+def _run(serving: Server, listeners: list[socket.socket]) -> None:
+    """Serve until asked to end."""
+    # uvicorn raises the signal that ended it once more when it is done; what is left to close must still be closed.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    serving.run(sockets=listeners)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the data folder, so that two servers never work on the same files. The lock dies with the process."""
+    try:
+        # Everybody's tables will be in it: a new one is for this account alone.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        message = f"Cannot use the data folder {folder}: {error.strerror}. Choose another: --data-dir FOLDER."
+        raise Unavailable("data_dir_unusable", message) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            message = f"Another Rowcast works in {folder}. Stop it, or choose another folder: --data-dir FOLDER."
+            raise Conflict("data_dir_in_use", message) from error
+        yield
+
+
+def _address(host: str, port: int) -> str:
+    name = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104  (compared, not bound)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -1,0 +1,297 @@
+"""Job: a file becomes a file with predictions beside its rows, and a list of what is wrong with it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from rowcast.datasets.names import nearest
+from rowcast.datasets.ports import Progress, Report, Storage
+from rowcast.datasets.reading import sniffing
+from rowcast.datasets.reading.columnar import write_table_from_parquet
+from rowcast.datasets.reading.delimited import rewrite
+from rowcast.datasets.reading.limits import Limits
+from rowcast.datasets.reading.space import disk_full_is_unavailable
+from rowcast.datasets.reading.survey import Survey, survey
+from rowcast.datasets.reading.textfile import TextFile, as_utf8, head_of, open_text
+from rowcast.datasets.schema import FeatureSchema
+from rowcast.errors import InvalidInput, Problem
+from rowcast.models.bundle.contents import load as load_bundle
+from rowcast.models.decide.policy import Policy
+from rowcast.models.policies import NumberedPolicy
+from rowcast.scoring.deciding import decider_of
+from rowcast.scoring.directory import VersionKey
+from rowcast.scoring.files.bulk import BulkModel
+from rowcast.scoring.files.objects import errors_key, parts_key, predictions_key
+from rowcast.scoring.files.parts import Finished, Parts
+from rowcast.scoring.files.scorer import ERROR_COLUMNS, Scorer
+from rowcast.scoring.files.source import Irregular, Part, Source, TableSource, TextSource
+from rowcast.scoring.files.written import AsCsv, AsParquet, AsWritten, Writer, header, join_text
+from rowcast.scoring.loaded import open_model
+
+JOINING = 0.95
+"""The share of the work that is done when all parts are."""
+
+
+def score_file(
+    storage: Storage,
+    report: Report,
+    *,
+    task_id: str,
+    source_key: str,
+    is_table: bool,
+    model: dict[str, Any],
+    policy: dict[str, Any] | None,
+    output: str | None,
+    columns: list[str] | None,
+    limits: dict[str, Any],
+    threads: int,
+) -> dict[str, Any]:
+    """Score the rows of an uploaded file, or of a stored table, with a version of a model (``VersionKey``) and its
+    policy (``number``, ``content`` and ``columns``).
+
+    ``output`` is csv or parquet, by default the format of the file; ``columns`` are those that stand beside the
+    answers, all by default. Returns ``row_count``, ``skipped``, ``errors`` (how many are listed), ``format`` and
+    ``policy``, whose number is None where it does not fit the model. Parts that an earlier attempt finished stay.
+    """
+    report(Progress(fraction=0.0, stage="open", message="Opening the model and the file"))
+    asked = Asked(output, columns, Limits(int(limits["max_columns"]), int(limits["max_cell_bytes"])))
+    with (
+        tempfile.TemporaryDirectory(prefix="rowcast-score-") as folder,
+        disk_full_is_unavailable(),
+        ThreadPoolExecutor(1) as opener,
+    ):
+        opened = opener.submit(_open, storage, VersionKey(**model), policy)
+        with storage.local(source_key) as path:
+            run = _Run(storage, report, task_id, opened, asked, Path(folder), threads)
+            done = run.table(path) if is_table else run.upload(path)
+        report(Progress(fraction=JOINING, stage="join", message=f"Putting {done.rows:,} predictions together"))
+        done.join(storage, task_id, opened.result().answers, Path(folder))
+    report(Progress(fraction=1.0, stage="join", message=f"Predicted {done.rows:,} rows"))
+    return {
+        "row_count": done.rows,
+        "skipped": done.skipped,
+        "errors": done.problems,
+        "format": "parquet" if isinstance(done.writer, AsParquet) else "csv",
+        "policy": policy["number"] if policy and opened.result().decides else None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked beside the file, and what it may hold."""
+
+    output: str | None
+    columns: list[str] | None
+    limits: Limits
+
+
+def _open(storage: Storage, key: VersionKey, policy: dict[str, Any] | None) -> Scorer:
+    loaded = open_model(storage, key)
+    with storage.local_folder(key.bundle_key) as folder:
+        bulk = BulkModel.open(load_bundle(folder, key.bundle_hash))
+    if policy is None:
+        return Scorer(loaded, bulk)
+    content, columns = Policy.model_validate(policy["content"]), FeatureSchema.model_validate(policy["columns"])
+    numbered = NumberedPolicy(policy["number"], content, columns)
+    return Scorer(loaded, bulk, numbered, decider_of(loaded, numbered))
+
+
+@dataclass
+class _Done:
+    """The finished parts, ready to be put together."""
+
+    writer: Writer
+    parts: Parts
+    finished: dict[int, Finished] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        return sum(part.row_count for part in self.finished.values())
+
+    @property
+    def skipped(self) -> int:
+        return sum(part.skipped for part in self.finished.values())
+
+    @property
+    def problems(self) -> int:
+        return sum(part.problem_count for part in self.finished.values())
+
+    def join(self, storage: Storage, task_id: str, answers: Sequence[str], folder: Path) -> None:
+        """Write both files into the storage; ``answers`` are the names of the columns added."""
+        ordered = [self.finished[number] for number in sorted(self.finished)]
+        predictions, problems = folder / "predictions", folder / "errors"
+        self.writer.join(storage, [self.parts.rows_key(part) for part in ordered], answers, predictions)
+        storage.put_file(predictions_key(task_id), predictions, move=True)
+        listed = [self.parts.problems_key(part) for part in ordered if part.problem_count]
+        join_text(storage, header(ERROR_COLUMNS), listed, problems)
+        storage.put_file(errors_key(task_id), problems, move=True)
+
+
+class _Run:
+    """One attempt at one file, with temporary files in a folder of its own."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        report: Report,
+        task_id: str,
+        opened: Future[Scorer],
+        asked: Asked,
+        folder: Path,
+        threads: int,
+    ) -> None:
+        self._storage = storage
+        self._report = report
+        self._task_id = task_id
+        self._opened = opened
+        self._asked = asked
+        self._folder = folder
+        self._threads = threads
+
+    def upload(self, path: Path) -> _Done:
+        """The file as it was uploaded: the fast way, unless rows, quotes or characters turn out to be out of order."""
+        limits = self._asked.limits
+        if sniffing.file_format(head_of(path)) == "parquet":
+            table = self._folder / "table.parquet"
+            write_table_from_parquet(path, table, limits.max_columns)
+            return self._through(TableSource(table, limits), "table", self._asked.output or "parquet")
+        way, text = "written", open_text(path, self._folder, limits.max_columns, self._say)
+        while True:
+            try:
+                return self._through(TextSource(text, limits), way, self._asked.output or "csv")
+            except Irregular as irregular:
+                self._parts(way).clear()
+                way, text = self._with_more_care(way, text, irregular.survey)
+
+    def table(self, path: Path) -> _Done:
+        """A stored table."""
+        return self._through(TableSource(path, self._asked.limits), "table", self._asked.output or "csv")
+
+    def _with_more_care(self, way: str, text: TextFile, found: Survey | None) -> tuple[str, TextFile]:
+        """The same text in UTF-8 where it was not, else written again in plain CSV."""
+        limits = self._asked.limits
+        found = found or survey(text.path, text.dialect.delimiter, limits.max_line_bytes)
+        if found.not_utf8_at is not None:
+            return "utf-8", as_utf8(text, found.not_utf8_at, self._folder, limits.max_columns, self._say)
+        if way == "plain":
+            raise InvalidInput(
+                "dataset_unreadable", "The rows cannot be read. Save the table as plain CSV (UTF-8) and upload that."
+            )
+        self._say("Reading row by row: some rows or quotes are irregular")
+        names, plain = TextSource(text, limits).names, self._folder / "plain.csv"
+        rewrite(text.path, plain, names, text.dialect.delimiter, limits.max_cell_bytes)
+        return "plain", TextFile(plain, sniffing.Dialect(",", tuple(names)))
+
+    def _through(self, source: Source, way: str, output: str) -> _Done:
+        done = _Done(_writer(source, output, self._asked.columns), self._parts(way))
+        with _Crew(self._threads) as crew:
+            work = _Work(source, self._opened, done, self._report, done.parts.finished())
+            source.cut(lambda part: crew.do(work, part))
+        if not done.rows:
+            raise sniffing.no_rows()
+        return done
+
+    def _parts(self, way: str) -> Parts:
+        return Parts(self._storage, f"{parts_key(self._task_id)}/{way}")
+
+    def _say(self, message: str) -> None:
+        self._report(Progress(fraction=0.01, stage="read", message=message))
+
+
+class _Work:
+    """What is done with every part, in whichever thread."""
+
+    def __init__(
+        self, source: Source, opened: Future[Scorer], done: _Done, report: Report, finished: dict[int, Finished]
+    ) -> None:
+        self._source = source
+        self._opened = opened
+        self._done = done
+        self._report = report
+        self._finished = finished
+        self._lock = Lock()
+        self._read = 0
+
+    def __call__(self, part: Part) -> None:
+        known = self._finished.get(part.number)
+        finished = known if known is not None and known.is_of(part) else self._score(part)
+        with self._lock:
+            self._done.finished[part.number] = finished
+            self._read += part.end - part.start
+            share, rows = self._read / max(1, self._source.size), self._done.rows
+            self._report(Progress(fraction=JOINING * share, stage="predict", message=f"Predicted {rows:,} rows"))
+
+    def _score(self, part: Part) -> Finished:
+        chunk = self._source.read(part)
+        scorer = self._opened.result()
+        scorer.check(self._source.names)
+        scored = scorer.score(chunk.frame, part.first_row)
+        rows = self._done.writer.part(chunk, scored.answers)
+        count = scored.problems.height
+        problems = scored.problems.write_csv(include_header=False).encode() if count else b""
+        finished = Finished(**part.model_dump(), skipped=scored.skipped, problem_count=count)
+        self._done.parts.put(finished, rows, problems)
+        return finished
+
+
+class _Crew:
+    """Threads that work on parts side by side."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+        self._futures: list[Future[None]] = []
+
+    def do(self, work: Callable[[Part], None], part: Part) -> None:
+        """Have it done when its turn comes.
+
+        Raises:
+            whatever an earlier part failed with.
+        """
+        self._raise_failure()
+        self._futures.append(self._pool.submit(work, part))
+
+    def __enter__(self) -> _Crew:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        for future in self._futures:
+            if future.done() and (error := future.exception()) is not None:
+                raise error
+        self._futures = [future for future in self._futures if not future.done()]
+
+
+def _writer(source: Source, output: str, columns: list[str] | None) -> Writer:
+    """How the answers are to stand beside the rows.
+
+    Raises:
+        InvalidInput: the file lacks a column that was asked for.
+    """
+    if output == "csv" and columns is None and isinstance(source, TextSource):
+        return AsWritten(source.names, source.delimiter)
+    chosen = source.names if columns is None else columns
+    known = set(source.names)
+    problems = [
+        Problem(code="column_unknown", message=_unknown(name, source.names), field=name)
+        for name in chosen
+        if name not in known
+    ]
+    if problems:
+        raise InvalidInput("column_unknown", problems[0].message, problems)
+    return AsParquet(chosen) if output == "parquet" else AsCsv(chosen)
+
+
+def _unknown(name: str, names: Sequence[str]) -> str:
+    meant = nearest(name, names)
+    hint = f"did you mean '{meant}'?" if meant else "see its header for those it has."
+    return f"The file has no such column; {hint}"

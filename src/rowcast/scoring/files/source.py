@@ -1,0 +1,214 @@
+"""Where the rows come from: text or a stored table, a part at a time, parts cut the same at every attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from rowcast.datasets.reading.delimited import cell_too_long
+from rowcast.datasets.reading.headers import clean_header
+from rowcast.datasets.reading.limits import Limits
+from rowcast.datasets.reading.survey import Ends, Mask, Survey, survey
+from rowcast.datasets.reading.textfile import TextFile
+from rowcast.datasets.table import row_count, scan_raw
+
+PART_BYTES = 8 * 2**20
+PART_CELLS = 2_000_000
+"""A part of a table ends after so many cells, a part of a text after so many bytes or cells, with the row's end."""
+
+
+class Part(BaseModel):
+    """Some of a source's rows: from ``start`` to ``end``, in bytes of a text or rows of a table."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    start: int
+    end: int
+    first_row: int
+    """The number of its first row; the table's first is 1."""
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The rows of a part: as columns, and of a text also as they are written."""
+
+    frame: pl.DataFrame
+    lines: list[bytes] | None = None
+
+
+OnPart = Callable[[Part], None]
+
+
+class Source(Protocol):
+    """A file that is read in parts. ``size`` is in the unit of a part's ``start`` and ``end``."""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def cut(self, on_part: OnPart) -> None:
+        """Hand all parts over, in order.
+
+        Raises:
+            Irregular: a text has rows or quotes out of order, or is not UTF-8; the parts so far are worth nothing.
+            InvalidInput, TooLarge: it is no table, or beyond what a table may hold.
+        """
+        ...
+
+    def read(self, part: Part) -> Chunk:
+        """The rows of a part; called from any thread.
+
+        Raises:
+            Irregular: as above.
+            InvalidInput: a cell is too long.
+        """
+        ...
+
+
+class Irregular(Exception):
+    """The text cannot be read the fast way; ``survey`` is what all of it shows, where that is known."""
+
+    def __init__(self, found: Survey | None = None) -> None:
+        super().__init__("the text is irregular")
+        self.survey = found
+
+
+class TextSource:
+    """Delimited text whose rows stay as they are written."""
+
+    def __init__(self, text: TextFile, limits: Limits) -> None:
+        self.names, _ = clean_header(text.dialect.header)
+        self.size = text.path.stat().st_size
+        self.delimiter = text.dialect.delimiter
+        self._path = text.path
+        self._limits = limits
+
+    def cut(self, on_part: OnPart) -> None:
+        cutter = _Cutter(on_part, PART_CELLS // len(self.names), keep_blank=len(self.names) == 1)
+        found = survey(self._path, self.delimiter, self._limits.max_line_bytes, cutter.take)
+        if found.not_utf8_at is not None or not found.is_regular(len(self.names)):
+            raise Irregular(found)
+        cutter.finish()
+
+    def read(self, part: Part) -> Chunk:
+        with self._path.open("rb") as file:
+            file.seek(part.start)
+            content = file.read(part.end - part.start)
+        lines = self._lines(content, part.row_count)
+        try:
+            frame = pl.read_csv(
+                content if len(lines) == content.count(b"\n") else b"\n".join(lines),
+                separator=self.delimiter,
+                has_header=False,
+                new_columns=self.names,
+                infer_schema=False,
+                empty_string_is_null=False,
+            )
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise Irregular from error
+        if frame.height != part.row_count or frame.columns != self.names:
+            raise Irregular
+        if max(map(len, lines)) > self._limits.max_cell_bytes:
+            _refuse_long_cells(frame, part, self._limits.max_cell_bytes)
+        return Chunk(frame, lines)
+
+    def _lines(self, content: bytes, rows: int) -> list[bytes]:
+        """The rows as written, without line ends and blank lines."""
+        lines = content.removesuffix(b"\n").split(b"\n")
+        if len(lines) != rows:
+            lines = [content[start:end] for start, end in _records(content)]
+        if b"\r" in content:
+            lines = [line.removesuffix(b"\r") for line in lines]
+        return lines if len(self.names) == 1 else [line for line in lines if line]
+
+
+class TableSource:
+    """A stored table, or a Parquet file made one."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.names = scan_raw(path).collect_schema().names()
+        self.size = row_count(path)
+        self._path = path
+        self._limits = limits
+
+    def cut(self, on_part: OnPart) -> None:
+        rows = max(1, PART_CELLS // len(self.names))
+        for number, start in enumerate(range(0, self.size, rows)):
+            end = min(start + rows, self.size)
+            on_part(Part(number=number, start=start, end=end, first_row=start + 1, row_count=end - start))
+
+    def read(self, part: Part) -> Chunk:
+        return Chunk(scan_raw(self._path).slice(part.start, part.row_count).collect())
+
+
+class _Cutter:
+    """Gathers records into parts. The first record that is not blank is the header."""
+
+    def __init__(self, on_part: OnPart, most_rows: int, *, keep_blank: bool) -> None:
+        self._on_part = on_part
+        self._most_rows = max(1, most_rows)
+        self._keep_blank = keep_blank
+        self._start: int | None = None
+        self._end = 0
+        self._number, self._first_row, self._rows = 0, 1, 0
+
+    def take(self, ends: Ends, blank: Mask) -> None:
+        if self._start is None:
+            (written,) = np.nonzero(~blank)
+            if not len(written):
+                return
+            self._start = self._end = int(ends[written[0]])
+            ends, blank = ends[written[0] + 1 :], blank[written[0] + 1 :]
+        while len(ends):
+            ends, blank = self._take_some(self._start, ends, blank)
+
+    def finish(self) -> None:
+        """The last part."""
+        self._cut()
+
+    def _take_some(self, start: int, ends: Ends, blank: Mask) -> tuple[Ends, Mask]:
+        """Take records up to the end of a part; the others come back."""
+        rows = np.cumsum(np.ones_like(blank) if self._keep_blank else ~blank) + self._rows
+        full = (ends >= start + PART_BYTES) | (rows >= self._most_rows)
+        count = int(full.argmax()) + 1 if full.any() else len(ends)
+        self._rows, self._end = int(rows[count - 1]), int(ends[count - 1])
+        if full.any():
+            self._cut()
+        return ends[count:], blank[count:]
+
+    def _cut(self) -> None:
+        if self._start is None or not self._rows:
+            return
+        part = Part(
+            number=self._number, start=self._start, end=self._end, first_row=self._first_row, row_count=self._rows
+        )
+        self._number, self._first_row = self._number + 1, self._first_row + self._rows
+        self._start, self._rows = self._end, 0
+        self._on_part(part)
+
+
+def _records(content: bytes) -> Iterator[tuple[int, int]]:
+    """Where the records of a text begin and end, line ends not counted; line breaks within quotes end none."""
+    codes = np.frombuffer(content, np.uint8)
+    breaks, quotes = np.flatnonzero(codes == ord("\n")), np.flatnonzero(codes == ord('"'))
+    ends = breaks[np.searchsorted(quotes, breaks) % 2 == 0].tolist()
+    if not ends or ends[-1] != len(content) - 1:
+        ends.append(len(content))
+    return zip([0, *(end + 1 for end in ends[:-1])], ends, strict=True)
+
+
+def _refuse_long_cells(frame: pl.DataFrame, part: Part, max_bytes: int) -> None:
+    for column in frame:
+        too_long = (column.str.len_bytes() > max_bytes).arg_true()
+        if len(too_long):
+            raise cell_too_long(part.first_row + too_long[0], max_bytes, column.name)

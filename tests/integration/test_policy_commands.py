@@ -1,0 +1,142 @@
+"""``rowcast policy`` on a real server, and what ``rowcast predict`` says of its decisions."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+
+from rowcast.entrypoints.cli.app import run
+from rowcast.entrypoints.cli.server import Servers
+
+
+@pytest.fixture(scope="module")
+def table(example, tmp_path_factory):
+    path = tmp_path_factory.mktemp("policy") / "loans.csv"
+    with example.open() as file:
+        path.write_text("".join(line for line, _ in zip(file, range(1500), strict=False)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(client, table):
+    client.datasets.add(table, name="policy_loans")
+    client.train_and_wait(
+        dataset="policy_loans", target="MIS_Status", preset="fast", algorithms=["linear"], folds=2, promote=True,
+        optional=["*"],
+    )  # fmt: skip
+    return "policy_loans"
+
+
+@pytest.fixture
+def rowcast(server, monkeypatch, capfd):
+    monkeypatch.setenv("ROWCAST_URL", server.url)
+    monkeypatch.setenv("ROWCAST_API_KEY", server.key)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def call(*arguments, code=0):
+        capfd.readouterr()
+        ended = run(Servers(*[lambda *_: 0] * 4), [str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        assert ended == code, err
+        return err if code else out
+
+    return call
+
+
+@pytest.fixture
+def policy(tmp_path):
+    path = tmp_path / "policy.yaml"
+    path.write_text(
+        "bands: {yellow: 0.15, red: 0.3}\n"
+        "payoff:\n"
+        "  credit: {good: P I F, bad: CHGOFF, amount: {column: GrAppv}, term: {column: Term}, rate: 0.1, loss: 0.6}\n"
+    )
+    return path
+
+
+def test_a_policy_is_previewed_set_shown_and_switched_off(rowcast, model, policy):
+    assert "has no policy" in rowcast("policy", "show", model, code=3)
+    seen = rowcast("policy", "preview", model, "--file", policy)
+    assert re.search(r"^ ?green +[\d,]+ +\d+ %", seen, re.M)
+    assert "◆" in seen and "all declined" in seen
+    assert re.search(r"a new case earns about [\d,.-]+ \([\d,.-]+ to [\d,.-]+\)\.", seen)
+    assert "has no policy" in rowcast("policy", "preview", model, code=3)
+
+    said = rowcast("policy", "set", model, "--file", policy, "--comment", "the committee")
+    assert "Policy 1 of policy_loans" in said and ": the committee" in said
+    assert "Green where the probability of CHGOFF is below 15 %, yellow from there on, red from 30 % on." in said
+    assert "A case is a loan of GrAppv over Term months at 10 % a year." in said
+    rowcast("policy", "set", model, "--red", "0.4")
+    changed = json.loads(rowcast("policy", "show", model, "--json"))
+    assert (changed["number"], changed["policy"]["bands"]["red"], changed["columns"]) == (2, 0.4, ["GrAppv", "Term"])
+    best = json.loads(rowcast("policy", "set", model, "--best", "--json"))["policy"]["bands"]
+    tried = json.loads(rowcast("policy", "preview", model, "--json"))
+    assert best["yellow"] == best["red"] == tried["profit"]["best"]["threshold"]
+    assert json.loads(rowcast("policy", "set", model, "--again", "1", "--json"))["policy"]["bands"]["yellow"] == 0.15
+    assert "It decides nothing" in rowcast("policy", "set", model, "--off")
+    assert len(json.loads(rowcast("policy", "history", model, "--json"))) == 5
+    assert "the committee" in rowcast("policy", "history", model)
+
+
+def test_what_cannot_be_is_refused_in_words(rowcast, model, tmp_path):
+    for arguments, words in (
+        ([], "Say what to set"),
+        (["--off", "--red", "1"], "--off and nothing else"),
+        (["--of", "CHGOFF"], "Give the thresholds"),
+        (["--best"], "--best needs to know what cases earn"),
+        (["--good", "1"], "Give both --good and --bad"),
+    ):
+        assert words in rowcast("policy", "set", model, *arguments, code=2)
+    for arguments, words in (
+        (["--yellow", "0.5", "--red", "0.2"], "green comes first"),
+        (["--yellow", "15", "--red", "30"], "between 0 and 1"),
+        (["--good", "1", "--bad", "2*GrApv"], "Did you mean 'GrAppv'?"),
+        (["--red", "0.1", "--of", "CHGOF"], "Did you mean 'CHGOFF'?"),
+        (["--red", "0.1", "--high", "blue"], "bands.high"),
+    ):
+        assert words in rowcast("policy", "set", model, *arguments, code=4)
+    for text in ("- a list", "bands: 3", "{", "bands: {yellow: .nan, red: 1}"):
+        bad = tmp_path / "bad.yaml"
+        bad.write_text(text)
+        rowcast("policy", "set", model, "--file", bad, code=4)
+    rowcast("policy", "set", model, "--file", tmp_path / "none.yaml", code=4)
+
+
+def test_predictions_say_what_was_decided(rowcast, model, policy, table, tmp_path):
+    rowcast("policy", "set", model, "--file", policy)
+    with table.open(newline="") as file:
+        row = next(csv.DictReader(file))
+    said = rowcast("predict", model, json.dumps(row), "--explain")
+    assert re.search(
+        r"^(Green|Yellow|Red): the probability of CHGOFF, [\d.]+ %, is .*\. "
+        r"Accepting such cases is expected to (earn|lose) [\d,.]+ each\.$",
+        said, re.M,
+    )  # fmt: skip
+    assert re.search(
+        r"^Of 100 such cases about \d+ end as CHGOFF \(\d+ to \d+\); so it was with \d+ held-out", said, re.M
+    )
+    row.pop("Term")
+    assert "What it earns cannot be told without GrAppv and Term." in rowcast("predict", model, json.dumps(row))
+
+    few = tmp_path / "few.csv"
+    with table.open() as file:
+        few.write_text("".join(line for line, _ in zip(file, range(6), strict=False)))
+    shown = rowcast("predict", model, few)
+    assert "decision" in shown and "expected_profit" in shown
+    out = tmp_path / "out.csv"
+    rowcast("predict", model, few, "--output", out)
+    with out.open(newline="") as file:
+        answered = list(csv.DictReader(file))
+    assert {one["decision"] for one in answered} <= {"green", "yellow", "red"}
+    assert all(float(one["expected_profit"]) for one in answered)
+    for one in answered:
+        chance = float(one["probability_CHGOFF"])
+        assert one["decision"] == ("green" if chance < 0.15 else "yellow" if chance < 0.3 else "red")
+
+    exported = tmp_path / "log.csv"
+    rowcast("predictions", "export", exported, "--model", model)
+    with exported.open(newline="") as file:
+        assert [one["decision"] for one in csv.DictReader(file)][-5:] == [one["decision"] for one in answered]

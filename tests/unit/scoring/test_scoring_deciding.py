@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rowcast.accounts.principal import Principal
+from rowcast.adapters.database.engine import SqlDatabase
+from rowcast.adapters.storage.local import LocalStorage
+from rowcast.datasets.schema import Feature, FeatureSchema, Kind
+from rowcast.errors import InvalidInput
+from rowcast.models import policies
+from rowcast.models.decide.policy import Policy
+from rowcast.models.policies import NumberedPolicy
+from rowcast.models.recipe import Problem
+from rowcast.scoring.answers import Answers
+from rowcast.scoring.catalog import Catalog
+from rowcast.scoring.deciding import decider_of
+from rowcast.scoring.loaded import Served
+from rowcast.scoring.predict import predict
+
+ROWS: list[dict[str, Any]] = [
+    {"State": "CA", "Amount": 1, "Urban": True},
+    {"State": "unseen", "Amount": None},
+    {"State": "NY", "Amount": -3, "Urban": False},
+]
+"""Scores 2.5, 0.1 and -3.5: probabilities 0.924, 0.525 and 0.029 of CHGOFF."""
+
+BANDS = {"yellow": 0.1, "red": 0.6}
+COLUMNS = FeatureSchema(
+    features=(Feature(name="Price", kind=Kind.NUMBER, unit="$"), Feature(name="Amount", kind=Kind.NUMBER))
+)
+
+
+@pytest.fixture
+def decided(database: SqlDatabase, storage: LocalStorage, train: Callable[..., int], principal: Principal) -> Any:
+    """Answers to rows by a model with a policy."""
+
+    def decided(
+        policy: dict[str, Any], rows: list[Any], *, problem: Problem = Problem.BINARY, on_error: str = "fail"
+    ) -> Answers:
+        train(problem=problem)
+        served = Catalog(database, storage).get("loans")
+        chosen = Policy.model_validate(policy)
+        decider = decider_of(served.model, NumberedPolicy(7, chosen, COLUMNS.select(chosen.columns)))
+        return predict(principal, served.model, "champion", rows, on_error, decider=decider)
+
+    return decided
+
+
+def told(answers: Answers, what: str) -> list[Any]:
+    return [answer and answer.decision and getattr(answer.decision, what) for answer in answers.predictions]
+
+
+def sigmoid(score: float) -> float:
+    return 1 / (1 + math.exp(-score))
+
+
+@pytest.mark.parametrize(
+    ("bands", "colors"),
+    [
+        (BANDS | {"of": "CHGOFF"}, ["red", "yellow", "green"]),
+        (BANDS | {"of": "P I F"}, ["green", "yellow", "red"]),
+        ({"of": "CHGOFF", "yellow": 0.6, "red": 0.1, "high": "green"}, ["green", "yellow", "red"]),
+        ({"of": "CHGOFF", "yellow": 0.3, "red": 0.3}, ["red", "red", "green"]),
+        ({"of": "CHGOFF", "yellow": 0, "red": 1}, ["yellow"] * 3),
+    ],
+)
+def test_colours_of_two_classes(decided: Any, bands: dict[str, Any], colors: list[str]) -> None:
+    answers = decided({"bands": bands | {"measure": "probability"}}, ROWS)
+    assert told(answers, "color") == colors
+    assert told(answers, "expected_profit") == [None] * 3
+    assert answers.policy == 7
+
+
+def test_what_is_at_a_threshold_is_beyond_it(decided: Any) -> None:
+    exact = np.float32(decided({}, ROWS[:1]).predictions[0].probability)
+    for threshold, color in ((exact, "red"), (np.nextafter(exact, np.float32(1)), "green")):
+        bands = {"of": "CHGOFF", "measure": "probability", "yellow": float(threshold), "red": float(threshold)}
+        assert told(decided({"bands": bands}, ROWS[:1]), "color") == [color]
+
+
+def test_many_classes(decided: Any) -> None:
+    payoff = {"accept": {"red": -10, "green": 5, "blue": 1}, "decline": {"red": 2}}
+    bands = {"of": "green", "measure": "probability", "yellow": 0.5, "red": 0.1, "high": "green"}
+    answers = decided({"bands": bands, "payoff": payoff}, ROWS, problem=Problem.MULTICLASS)
+    assert told(answers, "color") == ["yellow", "green", "green"]
+    for answer in answers.predictions:
+        chance = answer.probabilities
+        wanted = -10 * chance["red"] + 5 * chance["green"] + chance["blue"]
+        assert answer.decision.expected_profit == pytest.approx(wanted, abs=1e-5)
+        assert answer.decision.expected_if_declined == pytest.approx(2 * chance["red"], abs=1e-5)
+
+
+@pytest.mark.parametrize(("yellow", "red", "colors"), [(0, 20, ["red", "yellow", "green"]), (30, 30, ["green"] * 3)])
+def test_numbers(decided: Any, yellow: float, red: float, colors: list[str]) -> None:
+    bands = {"measure": "value", "yellow": yellow, "red": red}
+    assert told(decided({"bands": bands}, ROWS, problem=Problem.REGRESSION), "color") == colors
+
+
+def test_amounts_that_are_features_and_others(decided: Any) -> None:
+    payoff = {
+        "accept": {
+            "P I F": {"column": "Price", "times": 0.1, "plus": 1},
+            "CHGOFF": {"column": "Amount", "times": -1},
+        }
+    }
+    rows = [ROWS[0] | {"Price": "$1,000.00 "}, ROWS[2] | {"Price": 30}, ROWS[2], ROWS[1] | {"Price": 5}]
+    answers = decided({"payoff": payoff}, rows)
+    bad, good = sigmoid(2.5), sigmoid(-3.5)
+    assert told(answers, "expected_profit") == [
+        pytest.approx((1 - bad) * 101 - bad, abs=1e-4), pytest.approx((1 - good) * 4 + good * 3, abs=1e-4), None, None,
+    ]  # fmt: skip
+    assert told(answers, "color") == [None] * 4
+    alone = [decided({"payoff": payoff}, [row]).predictions[0] for row in rows]
+    assert alone == answers.predictions
+
+
+def test_unreadable_amounts_are_problems_like_others(decided: Any) -> None:
+    policy = {"payoff": {"accept": {"P I F": {"column": "Price"}, "CHGOFF": -1}}}
+    rows = [ROWS[0], ROWS[1] | {"Price": "much"}, ROWS[2] | {"Prise": 3}, ROWS[2] | {"Price": 2}]
+    with pytest.raises(InvalidInput) as refused:
+        decided(policy, rows)
+    assert [(one.row, one.field, one.code) for one in refused.value.problems] == [
+        (2, "Price", "field_unreadable"), (3, "Prise", "field_unknown"),
+    ]  # fmt: skip
+    assert "'Price'" in refused.value.problems[1].message
+    answers = decided(policy, rows, on_error="skip")
+    assert [answer is None for answer in answers.predictions] == [False, True, True, False]
+    assert answers.predictions[0].decision.expected_profit is None
+    assert answers.predictions[3].decision.expected_profit == pytest.approx(2 - 3 * sigmoid(-3.5), abs=1e-4)
+
+
+def test_rows_beyond_the_models_arithmetic_take_their_amounts_with_them(decided: Any) -> None:
+    bands = {"measure": "value", "yellow": 15, "red": 15}
+    rows = [{"Amount": 1}, {"Amount": 3e38}, {"Amount": 2}]
+    answers = decided({"bands": bands}, rows, problem=Problem.REGRESSION, on_error="skip")
+    assert told(answers, "color") == ["green", None, "red"]
+
+
+def test_a_policy_that_does_not_fit_is_left_out_and_logged_once(
+    database: SqlDatabase,
+    storage: LocalStorage,
+    train: Callable[..., int],
+    principal: Principal,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    train(promote=True)
+    with database.transaction() as session:
+        policies.set_policy(session, principal, "loans", Policy.model_validate({"bands": BANDS}))
+    catalog = Catalog(database, storage)
+    assert catalog.get("loans").decider is not None
+    train(problem=Problem.MULTICLASS)
+    with caplog.at_level(logging.WARNING):
+        for reference in ("loans@2", "loans@2", "loans@2"):
+            catalog.refresh()
+            assert catalog.get(reference).decider is None
+    assert ["class_unknown" in record.getMessage() for record in caplog.records] == [True]
+    answers = predict(principal, catalog.get("loans@2").model, None, ROWS)
+    assert answers.policy is None
+
+
+def test_a_new_policy_is_noticed_and_an_empty_one_switches_decisions_off(
+    database: SqlDatabase, storage: LocalStorage, train: Callable[..., int], principal: Principal
+) -> None:
+    train(promote=True)
+    catalog = Catalog(database, storage)
+
+    def served(policy: dict[str, Any]) -> Served:
+        with database.transaction() as session:
+            policies.set_policy(session, principal, "loans", Policy.model_validate(policy))
+        catalog.refresh()
+        return catalog.find("loans") or catalog.get("loans")
+
+    assert catalog.get("loans").decider is None
+    first = served({"bands": BANDS})
+    assert first.decider is not None
+    assert first.decider.number == 1
+    second = served({"bands": BANDS | {"red": 0.9}})
+    assert second.decider is not None
+    assert second.decider.number == 2
+    assert second.model is first.model
+    assert served({}).decider is None
