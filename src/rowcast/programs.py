@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 JOIN_SECONDS = 60.0
 """For all processes to answer at the start; after it the server is there with those that do."""
 
+LOOK_SECONDS = 0.5
+"""Between two looks at whether a worker was asked to end."""
+
 EXIT_SECONDS = 5.0
 """For further processes to be gone, beyond what they have to answer calls."""
 
@@ -130,7 +133,8 @@ def worker(settings: Settings, *, started: Callable[[], None]) -> int:
         running.start()
         stack.callback(running.stop, settings.drain_seconds)
         started()
-        ended.wait()
+        while not ended.wait(LOOK_SECONDS):  # a signal that another thread of the process was given wakes nobody here
+            pass
     return 0
 
 

@@ -160,7 +160,7 @@ class RowReader:
         count = len(columns[0])
         floats = np.empty((self._floats, count), dtype=np.float64)
         for place, column in enumerate(columns[: self._floats]):
-            floats[place] = column
+            floats[place] = _as_floats(column)
         numbers = _narrowed(floats, columns).reshape(self._floats, count, 1)
         texts = np.array(columns[self._floats :], dtype=object).reshape(len(columns) - self._floats, count, 1)
         return dict(zip(self._names, chain(numbers, texts), strict=True))
@@ -266,6 +266,14 @@ def _row_of(names: list[str]) -> type[msgspec.Struct] | None:
         return msgspec.defstruct("Row", fields, rename=renamed, forbid_unknown_fields=True, gc=False)
     except ValueError:
         return None
+
+
+def _as_floats(column: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """The values, None as NaN."""
+    try:
+        return np.fromiter(column, np.float64, len(column))  # a third less time than by way of an array of objects
+    except TypeError:
+        return np.array(column, dtype=np.float64)
 
 
 def _as_float32(values: Sequence[float | None]) -> npt.NDArray[np.float32]:

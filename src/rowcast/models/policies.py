@@ -157,13 +157,33 @@ def version_to_judge(
 
 
 def subject_of(session: Session, version: ModelVersionRow) -> Subject:
-    """What a policy must fit; with the columns of the version's table as long as that is there, and of all policies
-    before, so that one can be set again."""
+    """What a policy to set must fit; with the columns of the version's table as long as that is there, and of all
+    policies before, so that one can be set again."""
+    return _subject(version, *_earlier_columns(session, version), *_table_columns(session, version))
+
+
+def subject_to_preview(session: Session, version: ModelVersionRow) -> Subject:
+    """What a policy to preview must fit: its amounts are read from the version's table. With the columns of all
+    policies before only where that is gone."""
+    table = _table_columns(session, version)
+    return _subject(version, *(table or _earlier_columns(session, version)))
+
+
+def _table_columns(session: Session, version: ModelVersionRow) -> list[FeatureSchema]:
+    """The schema of the version's table, as long as that is there."""
     tables = session.scalars(select(DatasetVersionRow.schema).where(DatasetVersionRow.id == version.dataset_version_id))
+    return [FeatureSchema.model_validate(schema) for schema in tables]
+
+
+def _earlier_columns(session: Session, version: ModelVersionRow) -> list[FeatureSchema]:
+    """What the policies of the version's model so far read, the oldest first."""
     earlier = session.scalars(
         select(PolicyRow.columns).where(PolicyRow.model_id == version.model_id).order_by(PolicyRow.number)
     )
-    known = [FeatureSchema.model_validate(schema) for schema in (*earlier, *tables)]
+    return [FeatureSchema.model_validate(schema) for schema in earlier]
+
+
+def _subject(version: ModelVersionRow, *known: FeatureSchema) -> Subject:
     return Subject.of(
         Problem(version.problem), version.manifest["classes"], FeatureSchema.model_validate(version.schema), *known
     )

@@ -22,7 +22,7 @@ from rowcast.models.decide.fitting import schema_of
 from rowcast.models.decide.held_out import HeldOut
 from rowcast.models.decide.policy import Policy
 from rowcast.models.decide.preview import Tried, preview
-from rowcast.models.policies import current, fitting, subject_of, version_to_judge
+from rowcast.models.policies import current, fitting, subject_to_preview, version_to_judge
 from rowcast.models.references import find_model
 from rowcast.models.tables import ModelVersionRow
 from rowcast.models.views import PolicyPreview
@@ -79,7 +79,7 @@ def preview_policy(
 def _chosen(session: Session, principal: Principal, name: str, policy: Policy | None, number: int | None) -> _Chosen:
     model = find_model(session, principal, name)
     version = version_to_judge(session, principal, model, number)
-    subject = subject_of(session, version)
+    subject = subject_to_preview(session, version)
     checked = fitting(policy or current(session, principal, name).policy, subject)
     return _Chosen(
         policy=checked,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rowcast.models.decide.credit import interest, principal_lost
+from rowcast.models.decide.credit import good_and_bad, interest, principal_lost
 from rowcast.models.decide.held_out import HeldOut
 from rowcast.models.decide.payoff import earnings, expected, realised
 from rowcast.models.decide.policy import Payoff, Policy
@@ -49,6 +49,22 @@ def test_loans_at_the_edges() -> None:
     assert principal_lost(10_000, 0.6) == -6000
     together = interest(np.array([100.0, np.nan, 300.0]), np.array([12.0, 12.0, np.nan]), 0.1)
     assert np.isnan(together).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "senseless",
+    [
+        {"amount": 0}, {"amount": -5}, {"term": 0}, {"term": 0.5}, {"term": -1e6}, {"term": 1201}, {"rate": -0.01},
+        {"rate": -50}, {"rate": 1.01}, {"loss": -0.1}, {"loss": 60}, *({name: np.nan} for name in
+        ("amount", "term", "rate", "loss")),
+    ],
+)  # fmt: skip
+def test_senseless_terms_leave_good_and_bad_loans_unknown(senseless: dict[str, float]) -> None:
+    sound = {"amount": 1000.0, "term": 12.0, "rate": 0.1, "loss": 0.6}
+    for terms in (sound | senseless, {name: np.array([sound[name], (sound | senseless)[name]]) for name in sound}):
+        good, bad = good_and_bad(**terms)
+        assert np.isnan([good[..., -1:] if good.ndim else good, bad[..., -1:] if bad.ndim else bad]).all()
+    assert (good[0], bad[0]) == (interest(1000, 12, 0.1), -600)
 
 
 def payoff(**fields: Any) -> Payoff:
@@ -161,12 +177,12 @@ def test_a_preview_counts_colours_and_what_became_of_them() -> None:
         ("green", 1, 0.2), ("yellow", 2, 0.4), ("red", 2, 0.4),
     ]  # fmt: skip
     assert [one.observed.value for one in found.colors if one.observed] == [0, 0.5, 1]
-    assert [one.accepted.value for one in found.colors if one.accepted] == [1, -4, -10]
+    assert [one.accepted.value for one in found.colors if one.accepted] == [1, -4, -10]  # of the last, one is known
     curve = found.profit
     assert curve is not None
-    assert (curve.rows, curve.unknown, curve.accepted) == (5, 0, "below")
+    assert (curve.rows, curve.unknown, curve.accepted) == (4, 1, "below")
     assert curve.best.threshold == pytest.approx(0.2)
-    assert (curve.best.profit, curve.half.profit, curve.accept_all.profit, curve.decline_all.profit) == (1, -7, -27, 0)
+    assert (curve.best.profit, curve.half.profit, curve.accept_all.profit, curve.decline_all.profit) == (1, -7, -17, 0)
     assert curve.yellow is not None and curve.yellow.profit == 1
     assert curve.red is not None and curve.red.profit == -7
 
@@ -177,6 +193,52 @@ def test_cases_with_an_unknown_amount_are_left_out() -> None:
     assert found.colors == []
     assert found.profit is not None
     assert (found.profit.rows, found.profit.unknown, found.profit.accept_all.profit) == (4, 1, -29)
+
+
+def loans_with_gaps(gap: float) -> tuple[Tried, Tried]:
+    """Held-out loans of which a third, good and bad alike, have this term; and the others alone."""
+    rng = np.random.default_rng(0)
+    chances = rng.random(900).astype(np.float32)
+    truth = (rng.random(900) < chances).astype(np.float64)
+    terms = np.where(np.arange(900) % 3 == 0, gap, 24.0)
+    kept = terms == 24
+
+    def of(rows: np.ndarray[Any, Any]) -> Tried:
+        held_out = HeldOut(np.flatnonzero(rows), truth[rows], np.column_stack([1 - chances, chances])[rows])
+        return tried(held_out=held_out, columns={"term": terms[rows]})
+
+    return of(np.ones(900, dtype=np.bool_)), of(kept)
+
+
+TERMS = {"good": "paid", "bad": "lost", "amount": 1000, "term": {"column": "term"}, "rate": 0.5, "loss": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("gap", "payoff"),
+    [
+        (np.nan, {"credit": TERMS}),
+        (0.0, {"credit": TERMS}),
+        (-3.0, {"credit": TERMS}),
+        (np.nan, {"accept": {"paid": {"column": "term"}, "lost": -30}}),
+        (np.nan, {"accept": {"paid": 24, "lost": -30}, "decline": {"lost": {"column": "term", "times": -1}}}),
+    ],
+)
+def test_what_is_left_out_does_not_tilt_the_rest(gap: float, payoff: dict[str, Any]) -> None:
+    """A gap leaves out good and bad cases alike: everything is as if the cases with a gap had never been there."""
+    bands = {"of": "lost", "measure": "probability", "yellow": 0.3, "red": 0.6}
+    policy = Policy.model_validate({"bands": bands, "payoff": payoff})
+    everyone, others = (preview(policy, one) for one in loans_with_gaps(gap))
+    assert everyone.profit is not None and others.profit is not None
+    assert (everyone.profit.rows, everyone.profit.unknown, others.profit.unknown) == (600, 300, 0)
+    assert everyone.profit.model_dump(exclude={"unknown"}) == others.profit.model_dump(exclude={"unknown"})
+    assert [one.accepted for one in everyone.colors] == [one.accepted for one in others.colors]
+
+
+def test_where_no_case_is_known_nothing_is_earned() -> None:
+    policy = Policy.model_validate({"payoff": {"accept": {"paid": {"column": "price"}, "lost": -10}}})
+    found = preview(policy, tried(columns={"price": np.full(5, np.nan, dtype=np.float32)})).profit
+    assert found is not None
+    assert (found.rows, found.unknown, found.best.profit, found.new_cases.value) == (0, 5, 0, 0)
 
 
 def test_a_high_score_may_be_a_hope() -> None:

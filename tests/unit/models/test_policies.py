@@ -128,6 +128,29 @@ def test_amounts_are_read_as_the_table_was_also_when_that_is_gone(
     assert caught.value.code == "held_out_missing"  # of bundles that were made by hand
 
 
+def test_a_preview_reads_amounts_from_the_versions_own_table(
+    train: Callable[..., int],
+    put: Callable[..., PolicyVersion],
+    priced: None,
+    database: SqlDatabase,
+    storage: Any,
+    principal: Principal,
+) -> None:
+    """A column that an earlier policy read from another version's table is none of this one's."""
+    train(promote=True)
+    put(PRICED)
+    other = FeatureSchema(features=(Feature(name="Prices", kind=Kind.NUMBER),))
+    with database.transaction() as session:
+        session.get_one(DatasetVersionRow, "v" * 32).schema = other.model_dump(mode="json")
+    assert put(PRICED).number == 2
+    for draft in (None, Policy.model_validate(PRICED)):
+        with pytest.raises(InvalidInput) as refused:
+            preview_policy(database, storage, principal, "loans", draft)
+        (problem,) = refused.value.problems
+        assert (problem.field, problem.code) == ("payoff.accept.P I F", "column_unknown")
+        assert "'Price'" in problem.message
+
+
 def test_policies_go_with_their_model(
     train: Callable[..., int], put: Callable[..., PolicyVersion], database: SqlDatabase, principal: Principal
 ) -> None:

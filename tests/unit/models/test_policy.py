@@ -92,6 +92,21 @@ def test_what_it_leaves_open_is_filled_in() -> None:
             ("payoff.credit.amount", "column_not_number"), ("payoff.credit.rate", "column_unknown")]),
         (BINARY, {"payoff": {"accept": {"paid": {"column": "Opened"}, "lost": {"column": "term"}}}}, [
             ("payoff.accept.paid", "column_not_number"), ("payoff.accept.lost", "column_unknown")]),
+        (NUMBER, {"bands": {"yellow": -1e39, "red": 1e39}}, [
+            ("bands.yellow", "threshold_invalid"), ("bands.red", "threshold_invalid")]),
+        (NUMBER, {"bands": {"yellow": -3.4e38, "red": 3.4e38}}, []),
+        (BINARY, {"payoff": {"accept": {"paid": 1e12, "lost": -1e12}, "decline": {"paid": 1.1e12}}}, [
+            ("payoff.decline.paid", "amount_invalid")]),
+        (BINARY, {"payoff": {"accept": {"paid": -1e300, "lost": {"column": "Term", "times": -1e7, "plus": 2e12}}}}, [
+            ("payoff.accept.paid", "amount_invalid"), ("payoff.accept.lost.times", "amount_invalid"),
+            ("payoff.accept.lost.plus", "amount_invalid")]),
+        (BINARY, {"payoff": {"credit": CREDIT | {"amount": 1e13}}}, [("payoff.credit.amount", "amount_invalid")]),
+        (BINARY, {"payoff": {"credit": CREDIT | {"amount": 1, "term": 1, "rate": 0, "loss": 0}}}, []),
+        (BINARY, {"payoff": {"credit": CREDIT | {"term": 1200, "rate": 1, "loss": 1}}}, []),
+        (BINARY, {"payoff": {"credit": CREDIT | {"amount": 0, "term": 0, "rate": 10, "loss": 60}}}, [
+            (f"payoff.credit.{name}", "credit_invalid") for name in ("amount", "term", "rate", "loss")]),
+        (BINARY, {"payoff": {"credit": CREDIT | {"amount": -1, "term": 1201, "rate": -0.1, "loss": -0.1}}}, [
+            (f"payoff.credit.{name}", "credit_invalid") for name in ("amount", "term", "rate", "loss")]),
     ],
 )  # fmt: skip
 def test_whether_it_fits(model: Subject, fields: dict[str, Any], found: list[tuple[str, str]]) -> None:
@@ -101,6 +116,15 @@ def test_whether_it_fits(model: Subject, fields: dict[str, Any], found: list[tup
         assert "Did you mean 'lost'?" in said[0].message
     if ("payoff.accept.lost", "column_unknown") in found:
         assert "Did you mean 'Term'?" in said[1].message
+
+
+def test_what_a_number_may_be_is_said() -> None:
+    credit = policy(payoff={"credit": CREDIT | {"rate": 10, "loss": 60}})
+    assert [fault.message for fault in faults(credit, BINARY)] == [
+        "A rate a year is between 0 and 1: 0.1 for 10 %.", "A lost share is between 0 and 1: 0.6 for 60 %.",
+    ]  # fmt: skip
+    (fault,) = faults(policy(payoff={"accept": {"paid": 1e300, "lost": 0}}), BINARY)
+    assert fault.message == "This number is between -1,000,000,000,000 and 1,000,000,000,000."
 
 
 def test_columns_are_read_as_the_model_reads_them_and_may_be_missing() -> None:

@@ -120,6 +120,13 @@ def test_amounts_that_are_features_and_others(decided: Any) -> None:
     assert alone == answers.predictions
 
 
+def test_senseless_terms_of_a_loan_leave_its_profit_unknown(decided: Any) -> None:
+    credit = {"good": "P I F", "bad": "CHGOFF", "amount": {"column": "Price"}, "term": 12, "rate": 0.1}
+    rows = [ROWS[0] | {"Price": price} for price in (1000, 0, -5, None)]
+    profits = told(decided({"payoff": {"credit": credit}}, rows), "expected_profit")
+    assert [profit is None for profit in profits] == [False, True, True, True]
+
+
 def test_unreadable_amounts_are_problems_like_others(decided: Any) -> None:
     policy = {"payoff": {"accept": {"P I F": {"column": "Price"}, "CHGOFF": -1}}}
     rows = [ROWS[0], ROWS[1] | {"Price": "much"}, ROWS[2] | {"Prise": 3}, ROWS[2] | {"Price": 2}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,10 @@ from rowcast.settings import Settings
 
 BACKLOG = 2048
 STAND_IN_SECONDS = 30
+COLLECT_AFTER = (20_000, 20, 20)
+"""How many new objects, and collections of the younger ones, until garbage is looked for. By default it is after 700: a
+thousand answers in one call made the collector go through everything there is, for a twentieth of the call's time."""
+
 HEAD_BYTES = 64 * 1024
 """Of a request line and headers that keep coming; what arrives in one piece may be a little longer."""
 
@@ -121,6 +126,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
+        gc.freeze()  # what is there by now stays: no collection need look at it again
+        gc.set_threshold(*COLLECT_AFTER)
         if self.started:
             self._ready()
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rowcast.datasets.names import nearest
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.errors import Problem
 from rowcast.models import recipe
-from rowcast.models.decide.policy import Bands, ColumnAmount, Payoff, Policy
+from rowcast.models.decide.credit import LONGEST
+from rowcast.models.decide.policy import Amount, Bands, ColumnAmount, Credit, Payoff, Policy
+
+_MOST = 1e12
+"""What an amount, or what is added to a column, is at most in absolute value: exact to the cent in float64."""
+_MOST_TIMES = 1e6
+_MOST_FLOAT32 = 3.4e38
+"""Outputs are compared with thresholds in float32."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,9 @@ def faults(policy: Policy, model: Subject) -> list[Problem]:
     if model.problem is recipe.Problem.REGRESSION:
         message = "A payoff is for classes, and this model predicts a number: give bands alone."
         return [*found, Problem(code="payoff_not_for_numbers", message=message, field="payoff")]
-    return [*found, *_of_payoff(policy.payoff, model), *_of_columns(policy.payoff, model)]
+    payoff = policy.payoff
+    credit = _of_credit(payoff.credit) if payoff.credit else ()
+    return [*found, *_of_payoff(payoff, model), *_of_columns(payoff, model), *_of_sizes(payoff), *credit]
 
 
 def _of_bands(bands: Bands, model: Subject) -> Iterator[Problem]:
@@ -67,6 +76,7 @@ def _of_bands(bands: Bands, model: Subject) -> Iterator[Problem]:
         message = "This model predicts a number and has no classes: leave 'of' out."
         yield Problem(code="class_unknown", message=message, field="bands.of")
     if numbers:
+        yield from _of_number_thresholds(bands)
         return
     if bands.of is None:
         message = f"Say which class's probability decides: {_listed(model.classes)}."
@@ -76,6 +86,13 @@ def _of_bands(bands: Bands, model: Subject) -> Iterator[Problem]:
     for name in ("yellow", "red"):
         if not 0 <= getattr(bands, name) <= 1:
             message = "A threshold of a probability is between 0 and 1: 0.25 for 25 %."
+            yield Problem(code="threshold_invalid", message=message, field=f"bands.{name}")
+
+
+def _of_number_thresholds(bands: Bands) -> Iterator[Problem]:
+    for name in ("yellow", "red"):
+        if abs(getattr(bands, name)) > _MOST_FLOAT32:
+            message = f"A threshold is between {-_MOST_FLOAT32:g} and {_MOST_FLOAT32:g}."
             yield Problem(code="threshold_invalid", message=message, field=f"bands.{name}")
 
 
@@ -105,11 +122,40 @@ def _of_columns(payoff: Payoff, model: Subject) -> Iterator[Problem]:
         if feature is None:
             meant = nearest(amount.column, model.columns)
             hint = f"Did you mean '{meant}'?" if meant else "See the dataset's columns."
-            message = f"Neither the model nor its table has a column of this name. {hint}"
+            message = f"Neither the model nor its table has a column '{amount.column}'. {hint}"
             yield Problem(code="column_unknown", message=message, field=place)
         elif feature.kind is not Kind.NUMBER:
             message = f"The column '{amount.column}' holds no numbers ({feature.kind}), so it is no amount."
             yield Problem(code="column_not_number", message=message, field=place)
+
+
+def _of_sizes(payoff: Payoff) -> Iterator[Problem]:
+    for place, amount in payoff.amounts:
+        for field, number, most in _numbers_of(place, amount):
+            if abs(number) > most:
+                message = f"This number is between {-most:,.0f} and {most:,.0f}."
+                yield Problem(code="amount_invalid", message=message, field=field[-200:])
+
+
+def _numbers_of(place: str, amount: Amount) -> list[tuple[str, float, float]]:
+    """The numbers that the amount is made of, each with its place and what it is at most."""
+    if isinstance(amount, ColumnAmount):
+        return [(f"{place}.times", amount.times, _MOST_TIMES), (f"{place}.plus", amount.plus, _MOST)]
+    return [(place, amount, _MOST)]
+
+
+def _of_credit(credit: Credit) -> Iterator[Problem]:
+    """Terms that are the same for all loans; what columns bring along is looked at loan by loan."""
+    rules: list[tuple[str, Callable[[float], bool], str]] = [
+        ("amount", lambda lent: lent > 0, "What is lent is more than 0."),
+        ("term", lambda months: 1 <= months <= LONGEST, f"A term is between 1 and {LONGEST} months: 60 for 5 years."),
+        ("rate", lambda rate: 0 <= rate <= 1, "A rate a year is between 0 and 1: 0.1 for 10 %."),
+        ("loss", lambda share: 0 <= share <= 1, "A lost share is between 0 and 1: 0.6 for 60 %."),
+    ]
+    for name, is_sound, message in rules:
+        given = getattr(credit, name)
+        if not isinstance(given, ColumnAmount) and not is_sound(given):
+            yield Problem(code="credit_invalid", message=message, field=f"payoff.credit.{name}")
 
 
 def _unknown_class(name: str, field: str, model: Subject) -> Problem:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.decide.credit import interest, principal_lost
+from rowcast.models.decide.credit import good_and_bad
 from rowcast.models.decide.policy import Amount, ColumnAmount, Payoff
 
 Floats = NDArray[np.float64]
@@ -27,6 +27,16 @@ class Earnings:
     accept: list[Floats]
     decline: list[Floats]
 
+    def known(self, count: int) -> NDArray[np.bool_]:
+        """Of ``count`` cases those [N] whose amounts are known for every class, whatever their own turned out to be.
+
+        To leave out only cases whose own class has no amount would leave out more of one class than of another.
+        """
+        found = np.ones(count, dtype=np.bool_)
+        for amount in (*self.accept, *self.decline):
+            found &= np.isfinite(amount)
+        return found
+
 
 def earnings(payoff: Payoff, classes: Sequence[str], columns: Columns) -> Earnings:
     """What the cases that brought these columns along earn."""
@@ -34,9 +44,8 @@ def earnings(payoff: Payoff, classes: Sequence[str], columns: Columns) -> Earnin
     decline = {name: read(amount, columns) for name, amount in payoff.decline.items()}
     if payoff.credit is not None:
         terms = payoff.credit
-        amount = read(terms.amount, columns)
-        accept[terms.good] = interest(amount, read(terms.term, columns), read(terms.rate, columns))
-        accept[terms.bad] = principal_lost(amount, read(terms.loss, columns))
+        given = (read(amount, columns) for amount in (terms.amount, terms.term, terms.rate, terms.loss))
+        accept[terms.good], accept[terms.bad] = good_and_bad(*given)
     nothing = np.zeros(())
     return Earnings([accept[name] for name in classes], [decline.get(name, nothing) for name in classes])
 

@@ -54,15 +54,11 @@ def preview(policy: Policy, tried: Tried) -> PolicyPreview:
 
 @dataclass(frozen=True)
 class _Profits:
-    """What accepting and declining each held-out row earned [N]; NaN where an amount is not known."""
+    """What accepting and declining each held-out row earned [N]. Only rows count that are ``known`` [N]."""
 
     accepted: Floats
     declined: Floats
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        both: NDArray[np.bool_] = np.isfinite(self.accepted) & np.isfinite(self.declined)
-        return both
+    known: NDArray[np.bool_]
 
 
 def _class(policy: Policy, tried: Tried) -> str | None:
@@ -73,7 +69,7 @@ def _class(policy: Policy, tried: Tried) -> str | None:
 
 def _profits(payoff: Payoff, tried: Tried) -> _Profits:
     earned, codes = earnings(payoff, tried.classes, tried.columns), tried.held_out.codes
-    return _Profits(realised(earned.accept, codes), realised(earned.decline, codes))
+    return _Profits(realised(earned.accept, codes), realised(earned.decline, codes), earned.known(len(codes)))
 
 
 def _curve(bands: Bands | None, of: str, tried: Tried, profits: _Profits) -> ProfitCurve:
