@@ -42,10 +42,6 @@ class Receipts:
         """Return once the receipt is on disk: see ``Journal.record``."""
         await self._journal.record(scored.entry)
 
-    def keep_now(self, scored: Scored) -> None:
-        """The same for threads."""
-        self._journal.record_now(scored.entry)
-
 
 def scored(
     keeping: Keeping, receipt_id: str, principal: Principal, served: Served, asked: RowsToScore[Any], body: bytes

@@ -24,44 +24,38 @@ class Notices:
     missed."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._count = 0
         self._last: OrderedDict[str, int] = OrderedDict()
         self._waiting: dict[str, set[_Waiter]] = {}
 
     def seen(self, task_id: str) -> int:
         """A mark of what has been announced of the task so far."""
-        with self._changed:
+        with self._lock:
             return self._last.get(task_id, 0)
 
     def announce(self, task_id: str) -> None:
         """The task has changed, and that is committed. Callable from any thread; never waits for anyone."""
-        with self._changed:
+        with self._lock:
             self._count += 1
             self._last[task_id] = self._count
             self._last.move_to_end(task_id)
             if len(self._last) > _REMEMBERED:
                 self._last.popitem(last=False)
-            self._changed.notify_all()
             for waiter in self._waiting.get(task_id, ()):
                 waiter.wake()
 
-    def wait_for_change(self, task_id: str, seen: int, timeout: float) -> bool:
-        """Block the thread until the task changes; False when ``timeout`` seconds passed first."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._last.get(task_id, 0) != seen, timeout)
-
     async def changed(self, task_id: str, seen: int, timeout: float) -> bool:  # noqa: ASYNC109  (no error)
-        """The same on an event loop: costs no thread."""
+        """Wait until the task changes; False when ``timeout`` seconds passed first. Costs no thread."""
         waiter = _Waiter(asyncio.get_running_loop())
-        with self._changed:
+        with self._lock:
             if self._last.get(task_id, 0) != seen:
                 return True
             self._waiting.setdefault(task_id, set()).add(waiter)
         try:
             return await waiter.wait(timeout)
         finally:
-            with self._changed:
+            with self._lock:
                 self._waiting[task_id].discard(waiter)
                 if not self._waiting[task_id]:
                     del self._waiting[task_id]

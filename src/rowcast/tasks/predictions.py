@@ -66,12 +66,13 @@ def read(principal: Principal, body: bytes, *, max_rows: int, key: str | None = 
 
 def _text(body: bytes) -> bytes:
     """The body, when it is text: rows that are not looked into could hold anything."""
+    if b"\0" in body:
+        raise InvalidInput("json_invalid", "This is no JSON: it holds a NUL byte.")
     try:
-        if b"\0" not in body and body.decode():
-            return body
+        body.decode()
     except UnicodeDecodeError:
-        pass
-    raise InvalidInput("json_invalid", "This is no JSON: its text is not UTF-8.")
+        raise InvalidInput("json_invalid", "This is no JSON: its text is not UTF-8.") from None
+    return body
 
 
 def _call(asked: _Asked) -> bytes:

@@ -63,7 +63,7 @@ def predict(journal, catalog, principal):
         catalog.refresh()
         body, served = json.dumps({"rows": rows, **options}).encode(), catalog.get(model)
         scored = receipts.score(by, served, body, decode(body, max_rows=1_000_000, reader=served.reader))
-        receipts.keep_now(scored)
+        journal.record_now(scored.entry)
         return json.loads(scored.reply)
 
     return predict

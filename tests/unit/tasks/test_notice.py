@@ -21,7 +21,6 @@ def test_a_change_before_the_wait_is_not_missed():
     seen = notices.seen("t")
     notices.announce("t")
 
-    assert notices.wait_for_change("t", seen, timeout=0)
     assert asyncio.run(notices.changed("t", seen, timeout=0))
 
 
@@ -31,23 +30,7 @@ def test_nothing_new_is_nothing():
     seen = notices.seen("t")
     notices.announce("another")
 
-    assert not notices.wait_for_change("t", seen, timeout=0.01)
     assert not asyncio.run(notices.changed("t", seen, timeout=0.01))
-
-
-def test_threads_are_woken():
-    notices, woken = Notices(), []
-    seen = notices.seen("t")
-    threads = [
-        threading.Thread(target=lambda: woken.append(notices.wait_for_change("t", seen, timeout=30))) for _ in range(5)
-    ]
-    for thread in threads:
-        thread.start()
-    notices.announce("t")
-    for thread in threads:
-        thread.join()
-
-    assert woken == [True] * 5
 
 
 def test_a_thousand_coroutines_are_woken_by_another_thread():
