@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,8 +30,6 @@ ROUNDS = 3
 def run() -> tuple[list[str], str]:
     """The lines of a Markdown table, and one line with the ratios."""
     require_driver()
-    if find_spec("asyncpg") is None:
-        raise SystemExit("the floor needs asyncpg, which Rowcast does not: pip install asyncpg")
     with tempfile.TemporaryDirectory() as name, _services() as (postgres, rabbit):
         folder = Path(name)
         settings = {"ROWCAST_DATABASE_URL": postgres.create_database(), "ROWCAST_BROKER_URL": rabbit.create_vhost()}

@@ -176,7 +176,8 @@ async def prepare(postgres: str, rabbit: str) -> None:
     async with _connected(postgres, rabbit) as (database, connection):
         await database.execute("DROP TABLE IF EXISTS floor")
         await database.execute(TABLE)
-        await (await connection.channel()).queue_delete(QUEUE)
+        channel = await connection.channel()
+        await (await channel.declare_queue(QUEUE, durable=True, arguments=QUORUM)).purge()
 
 
 async def run(postgres: str, rabbit: str, body: bytes, callers: int, seconds: float, *, apart: bool) -> None:

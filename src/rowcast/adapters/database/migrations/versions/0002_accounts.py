@@ -1,0 +1,12 @@
+"""Persons: e-mail, passwords, sessions, one-time links."""
+
+from __future__ import annotations
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
