@@ -3,13 +3,16 @@ reasons cost, and what a second process on a second core brings."""
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
-import socket
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +21,10 @@ from benchmarks.load import Load, drive, require_driver
 from benchmarks.machine import cores
 from benchmarks.servers import Server, floor, rowcast
 from rowcast.client import Client
+from rowcast.datasets.schema import FeatureSchema, Kind
+from rowcast.datasets.values import read_date, read_number
 
+TABLE = Path(str(files("rowcast.examples"))) / "sba_loans.csv"
 MODEL, TARGET = "sba_loans", "MIS_Status"
 ROUNDS = 3
 
@@ -42,8 +48,14 @@ REASONS = Case("1 row, 16 connections", 1, 16, 4)
 PER_PROCESS = 16
 """Connections for each process that serves."""
 
+RowsOfBoth = tuple[list[dict[str, Any]], list[dict[str, Any]]]
+"""What Rowcast is asked, and what the floor is."""
+
 Rounds = list[tuple[Load, Load]]
 """Of each round the two that are compared."""
+
+OneAndTwo = tuple[Callable[[int, float], Load], Callable[[int, float], Load]]
+"""What drives one process, and two, over so many connections for so many seconds."""
 
 
 def run() -> tuple[list[str], str]:
@@ -55,19 +67,16 @@ def run() -> tuple[list[str], str]:
         with rowcast(folder / "data", server_core) as server:
             bundle = train(server.client, folder)
             rows = rows_of(bundle)
-            with floor(bundle, server_core, _free_port()) as floor_url:
-                measured = {case: _measure(case, server, floor_url, rows, driver_core) for case in CASES}
+            asked = rows, for_floor(rows, bundle)
+            with floor(bundle, server_core) as floor_url:
+                measured = {case: _measure(case, server, floor_url, asked, driver_core) for case in CASES}
             reasons = _measure_reasons(server, rows[:1], driver_core)
-        shutil.copytree(folder / "data", folder / "copy")
-        both = f"{server_core},{driver_core}"
-        with rowcast(folder / "data", server_core) as one, rowcast(folder / "copy", both, processes=2) as two:
-            scaled = _measure_processes((one, server_core), (two, both), rows[:1])
-    return [*_table(measured), "", *_comparisons(reasons, scaled)], _ratios(measured, reasons, scaled)
+        scaled = _measure_processes(folder, bundle, asked)
+    return [*_table(measured), "", *_comparisons(reasons, *scaled)], _ratios(measured, reasons, *scaled)
 
 
 def train(client: Client, folder: Path) -> Path:
-    table = Path(str(files("rowcast.examples"))) / "sba_loans.csv"
-    client.datasets.add(table, name=MODEL)
+    client.datasets.add(TABLE, name=MODEL)
     client.train_and_wait(dataset=MODEL, target=TARGET, algorithms=["lightgbm"], folds=3)
     archive = client.models.export(MODEL, folder / "bundle.zip")
     with zipfile.ZipFile(archive) as packed:
@@ -76,24 +85,38 @@ def train(client: Client, folder: Path) -> Path:
 
 
 def rows_of(bundle: Path) -> list[dict[str, Any]]:
-    """A thousand complete rows as typed JSON: what the floor can take too. Dates are days there, so they go as such."""
-    golden = json.loads((bundle / "golden.json").read_text())["rows"]
-    schema = json.loads((bundle / "schema.json").read_text())["features"]
-    typical = {feature["name"]: feature["example"] for feature in schema}
-    complete = [{name: typical[name] if row.get(name) is None else row[name] for name in typical} for row in golden]
-    return (complete * (1000 // len(complete) + 1))[:1000]
+    """A thousand rows of the table, as typed JSON, with a typical value where one is missing: the floor takes no
+    others."""
+    schema = _schema(bundle)
+    with TABLE.open(newline="") as lines:
+        return [_complete(row, schema) for row in islice(csv.DictReader(lines), 1000)]
 
 
-def _measure(case: Case, server: Server, floor_url: str, rows: list[dict[str, Any]], core: str) -> Rounds:
-    schema = {feature.name: feature.kind for feature in server.client.models.schema(MODEL).features}
-    body = json.dumps({"rows": rows[: case.rows]}).encode()
-    plain = [{name: 0 if schema[name] == "date" else value for name, value in row.items()} for row in rows[: case.rows]]
-    floor_body = json.dumps({"rows": plain}).encode()
+def _schema(bundle: Path) -> FeatureSchema:
+    return FeatureSchema.model_validate_json((bundle / "schema.json").read_bytes())
+
+
+def _complete(row: dict[str, str], schema: FeatureSchema) -> dict[str, Any]:
+    cells = {feature: row[feature.name].strip() or feature.example for feature in schema.features}
+    return {
+        feature.name: read_number(cell) if feature.kind is Kind.NUMBER and isinstance(cell, str) else cell
+        for feature, cell in cells.items()
+    }
+
+
+def for_floor(rows: list[dict[str, Any]], bundle: Path) -> list[dict[str, Any]]:
+    """The rows with their dates as the numbers of days that they are to the model."""
+    dates = [feature for feature in _schema(bundle).features if feature.kind is Kind.DATE]
+    return [row | {feature.name: read_date(row[feature.name], feature) for feature in dates} for row in rows]
+
+
+def _measure(case: Case, server: Server, floor_url: str, asked: RowsOfBoth, core: str) -> Rounds:
+    body, floor_body = (json.dumps({"rows": rows[: case.rows]}).encode() for rows in asked)
     rounds = []
     for _ in range(ROUNDS):
-        bare = drive(floor_url, floor_body, cores=core, connections=case.connections, seconds=case.seconds)
+        bare = _bare(floor_url, floor_body, core, case.connections, case.seconds)
         ours = _drive(server, body, core, case.connections, case.seconds)
-        rounds.append((_sound(bare, case.connections), ours))
+        rounds.append((bare, ours))
     return rounds
 
 
@@ -101,6 +124,7 @@ def _measure_reasons(server: Server, rows: list[dict[str, Any]], core: str) -> R
     """Calls without reasons, and the same calls with all of them."""
     plain, explained = json.dumps({"rows": rows}).encode(), json.dumps({"rows": rows, "explain": True}).encode()
     case = REASONS
+    server.client.predict(MODEL, rows, explain=True)  # the first one loads the library of the model's own form
     return [
         (
             _drive(server, plain, core, case.connections, case.seconds),
@@ -110,17 +134,33 @@ def _measure_reasons(server: Server, rows: list[dict[str, Any]], core: str) -> R
     ]
 
 
-def _measure_processes(one: tuple[Server, str], two: tuple[Server, str], rows: list[dict[str, Any]]) -> Rounds:
-    """One process on one core, and two on two. The driver has no core of its own here: it runs on those of the server
-    that it drives, so that in both everything there is shares the cores."""
-    body = json.dumps({"rows": rows}).encode()
-    return [
-        (
-            _drive(one[0], body, one[1], PER_PROCESS, 5),
-            _drive(two[0], body, two[1], 2 * PER_PROCESS, 5),
+def _measure_processes(folder: Path, bundle: Path, asked: RowsOfBoth) -> tuple[Rounds, Rounds]:
+    """One process on one core, and two on two; beside it the same of the floor, whose processes share nothing: what two
+    of these cores are worth. The driver has no core of its own here: it runs on those of the server that it drives, so
+    that in both everything there is shares the cores."""
+    body, plain_body = (json.dumps({"rows": rows[:1]}).encode() for rows in asked)
+    shutil.copytree(folder / "data", folder / "copy")
+    core, other = map(str, cores())
+    both = f"{core},{other}"
+    with (
+        rowcast(folder / "data", core) as one,
+        rowcast(folder / "copy", both, processes=2) as two,
+        floor(bundle, core) as bare_one,
+        floor(bundle, core, other) as bare_two,
+    ):
+        return _scaled(
+            (partial(_drive, one, body, core), partial(_drive, two, body, both)),
+            (partial(_bare, bare_one, plain_body, core), partial(_bare, bare_two, plain_body, both)),
         )
-        for _ in range(ROUNDS)
-    ]
+
+
+def _scaled(ours: OneAndTwo, floors: OneAndTwo) -> tuple[Rounds, Rounds]:
+    rounds = [[(one(PER_PROCESS, 5), two(2 * PER_PROCESS, 5)) for one, two in (ours, floors)] for _ in range(ROUNDS)]
+    return [mine for mine, _ in rounds], [bare for _, bare in rounds]
+
+
+def _bare(url: str, body: bytes, cores: str, connections: int, seconds: float) -> Load:
+    return _sound(drive(url, body, cores=cores, connections=connections, seconds=seconds), connections)
 
 
 def _drive(server: Server, body: bytes, cores: str, connections: int, seconds: float) -> Load:
@@ -156,9 +196,13 @@ def _table(measured: dict[Case, Rounds]) -> list[str]:
     return lines
 
 
-def _comparisons(reasons: Rounds, scaled: Rounds) -> list[str]:
+def _comparisons(reasons: Rounds, scaled: Rounds, floors: Rounds) -> list[str]:
     lines = ["| one row a call | calls/s | p99 ms | compared with | calls/s | p99 ms | ratio |", "| " + "--- | " * 7]
-    named = (("with all reasons", "without", reasons), ("two processes, two cores", "one process, one core", scaled))
+    named = (
+        ("with all reasons", "without", reasons),
+        ("two processes, two cores", "one process, one core", scaled),
+        ("the floor: two processes, two cores", "one process, one core", floors),
+    )
     for this, that, rounds in named:
         befores, afters = [pair[0] for pair in rounds], [pair[1] for pair in rounds]
         cells = [this, *_rate_and_p99(afters), that, *_rate_and_p99(befores), f"{_ratio(rounds, 'rate'):.2f}"]
@@ -170,22 +214,17 @@ def _rate_and_p99(loads: list[Load]) -> tuple[str, str]:
     return f"{median(load.rate for load in loads):,.0f}", f"{median(load.p99_ms for load in loads):.2f}"
 
 
-def _ratios(measured: dict[Case, Rounds], reasons: Rounds, scaled: Rounds) -> str:
+def _ratios(measured: dict[Case, Rounds], reasons: Rounds, scaled: Rounds, floors: Rounds) -> str:
     busy, alone, many = (measured[case] for case in CASES)
     added = median(ours.median_ms - bare.median_ms for bare, ours in alone)
     return (
         f"predict/floor={_ratio(busy, 'rate'):.2f} p99/floor={_ratio(busy, 'p99_ms'):.2f} "
         f"rows1000/floor={_ratio(many, 'rate'):.2f} alone_adds_ms={added:.2f} "
-        f"reasons={_ratio(reasons, 'rate'):.2f} two_processes={_ratio(scaled, 'rate'):.2f}"
+        f"reasons={_ratio(reasons, 'rate'):.2f} two_processes={_ratio(scaled, 'rate'):.2f} "
+        f"floor_two_processes={_ratio(floors, 'rate'):.2f}"
     )
 
 
 def _ratio(rounds: Rounds, figure: str) -> float:
     """The second by the first, the median over rounds: both ran one after the other, so a slow moment hits both."""
     return median(getattr(after, figure) / getattr(before, figure) for before, after in rounds)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

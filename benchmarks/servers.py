@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,12 +30,19 @@ class Server:
 
 @contextmanager
 def rowcast(
-    folder: Path, cores: str, *, processes: int = 1, settings: Mapping[str, str] | None = None
+    folder: Path,
+    cores: str,
+    *,
+    processes: int = 1,
+    settings: Mapping[str, str] | None = None,
+    commands: Sequence[str] = ("up",),
 ) -> Iterator[Server]:
-    """``rowcast up`` on a data folder of its own."""
+    """``rowcast up``, or what else of its commands serves together, on a data folder of its own."""
     own = {"ROWCAST_DATA_DIR": str(folder), "ROWCAST_PORT": "0", "ROWCAST_PROCESSES": str(processes)}
     settings = own | dict(settings or {})
-    with _process([sys.executable, "-m", "rowcast", "up"], cores, settings) as process:
+    with ExitStack() as stack:
+        for command in reversed(commands):
+            process = stack.enter_context(_process([sys.executable, "-m", "rowcast", command], cores, settings))
         _until(lambda: _answers(load(folder).url) if (folder / "credentials.json").exists() else False, process)
         saved = load(folder)
         with Client(saved.url, saved.api_key) as client:
@@ -42,14 +50,15 @@ def rowcast(
 
 
 @contextmanager
-def floor(bundle: Path, core: str, port: int) -> Iterator[str]:
-    """The floor application on the same kind of server; gives its address."""
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.floor:app", "--port", str(port), "--no-access-log"]
-    command += ["--log-level", "warning", "--lifespan", "off", "--no-server-header"]
-    url = f"http://127.0.0.1:{port}"
-    with _process(command, core, {"FLOOR_BUNDLE": str(bundle)}) as process:
-        _until(lambda: _listens(url), process)
-        yield url
+def floor(bundle: Path, *cores: str) -> Iterator[str]:
+    """The floor application on the same kind of server, a process on each of these cores; gives its address."""
+    port = _free_port()
+    command = [sys.executable, "-m", "benchmarks.floor", str(port)]
+    with ExitStack() as stack:
+        for core in cores:
+            process = stack.enter_context(_process(command, core, {"FLOOR_BUNDLE": str(bundle)}))
+        _until(lambda: _listeners(port) == len(cores), process)
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
@@ -70,14 +79,16 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _listens(url: str) -> bool:
-    try:
-        httpx2.post(url, content=b'{"rows": []}')
-    except httpx2.ConnectError:
-        return False
-    except httpx2.TransportError:
-        return True
-    return True
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _listeners(port: int) -> int:
+    """How many sockets listen on that port."""
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(fields[1].endswith(f":{port:04X}") and fields[3] == "0A" for fields in sockets)
 
 
 def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

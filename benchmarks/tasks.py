@@ -1,5 +1,5 @@
-"""Predictions through the queue against the floor: 32 callers who wait, and one alone. PostgreSQL and RabbitMQ are
-started for it; both sides use the same ones, in turns, and all cores.
+"""Predictions through the queue against the floor: 32 callers who wait, and one alone; in one process and in two, free
+and paid. PostgreSQL and RabbitMQ are started for it; both sides use the same ones, in turns, and all cores.
 
 Rowcast is measured over HTTP from a driver outside, the floor from within: what HTTP costs is on Rowcast's side.
 """
@@ -11,20 +11,45 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import httpx2
+
 from benchmarks.load import Load, drive, require_driver
 from benchmarks.predict import MODEL, rows_of, train
-from benchmarks.servers import rowcast
+from benchmarks.servers import Server, rowcast
 from rowcast.client import Client
 
 CALLERS = 32
 SECONDS = 6
 ROUNDS = 3
+
+Rounds = list[tuple[tuple[float, float], Load]]
+"""Of each round the floor's rate and median in milliseconds, and Rowcast's figures."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The commands that serve together, with which settings, and for how many callers they are measured."""
+
+    name: str
+    commands: Sequence[str]
+    callers: Sequence[int]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+PAID = {"ROWCAST_CREDITS": "paid", "ROWCAST_SIGN_UP_CREDITS": "1000000000000"}
+SHAPES = (
+    Shape("up", ["up"], [CALLERS, 1]),
+    Shape("api and worker", ["api", "worker"], [CALLERS, 1]),
+    Shape("up, paid", ["up"], [CALLERS], PAID),
+    Shape("api and worker, paid", ["api", "worker"], [CALLERS], PAID),
+)
 
 
 def run() -> tuple[list[str], str]:
@@ -32,20 +57,24 @@ def run() -> tuple[list[str], str]:
     require_driver()
     with tempfile.TemporaryDirectory() as name, _services() as (postgres, rabbit):
         folder = Path(name)
-        settings = {"ROWCAST_DATABASE_URL": postgres.create_database(), "ROWCAST_BROKER_URL": rabbit.create_vhost()}
-        everywhere = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-        with rowcast(folder / "data", everywhere, settings=settings) as server:
+        services = {
+            "ROWCAST_DATABASE_URL": postgres.create_database(),
+            "ROWCAST_BROKER_URL": rabbit.create_vhost(),
+            "ROWCAST_GRPC_PORT": "0",
+        }
+        cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+        with rowcast(folder / "data", cores, settings=services) as server:
             bundle = train(server.client, folder)
-            floor = _Floor(bundle, folder, postgres.create_database(), rabbit.create_vhost())
-            busy, alone = [], []
-            for _ in range(ROUNDS):
-                busy.append((floor.measure(CALLERS), _drive(server.client, server.key, bundle, everywhere, CALLERS)))
-                alone.append((floor.measure(1), _drive(server.client, server.key, bundle, everywhere, 1)))
-    return _table(busy, alone), _ratios(busy, alone)
-
-
-Rounds = list[tuple[tuple[float, float], Load]]
-"""Of each round the floor's rate and median in milliseconds, and Rowcast's figures."""
+        floor = _Floor(bundle, folder, postgres.create_database(), rabbit.create_vhost())
+        measured: dict[tuple[str, int], Rounds] = {}
+        for shape in SHAPES:
+            settings = {**services, **shape.settings}
+            with rowcast(folder / "data", cores, settings=settings, commands=shape.commands) as server:
+                rowcast_itself = _Rowcast(server, bundle, cores)
+                for callers in shape.callers:
+                    rounds = [(floor.measure(callers), rowcast_itself.measure(callers)) for _ in range(ROUNDS)]
+                    measured[shape.name, callers] = rounds
+    return _table(measured), _ratios(measured)
 
 
 class _Floor:
@@ -86,21 +115,32 @@ def _services() -> Iterator[tuple[Any, Any]]:
         rabbit.remove()
 
 
-def _drive(client: Client, key: str, bundle: Path, cores: str, callers: int) -> Load:
-    body = json.dumps({"kind": "predict", "model": MODEL, "rows": rows_of(bundle)[:1]}).encode()
-    before = _succeeded(client)
-    load = drive(
-        f"{client.url}/api/v1/tasks",
-        body,
-        cores=cores,
-        connections=callers,
-        seconds=SECONDS,
-        key=key,
-        headers={"Prefer": "wait=20"},
-    )
-    if load.failed > callers or not _succeeded(client) > before:
-        raise SystemExit(f"{load.failed} tasks were not answered with their result")
-    return load
+class _Rowcast:
+    """A server that is there, with the request that it is asked."""
+
+    def __init__(self, server: Server, bundle: Path, cores: str) -> None:
+        self._server = server
+        self._cores = cores
+        self._url = f"{server.client.url}/api/v1/tasks"
+        self._body = json.dumps({"kind": "predict", "model": MODEL, "rows": rows_of(bundle)[:1]}).encode()
+        sent = {"Authorization": f"Bearer {server.key}", "Prefer": "wait=60"}
+        httpx2.post(self._url, content=self._body, headers=sent, timeout=70)  # once its worker is there
+
+    def measure(self, callers: int) -> Load:
+        client = self._server.client
+        before = _succeeded(client)
+        load = drive(
+            self._url,
+            self._body,
+            cores=self._cores,
+            connections=callers,
+            seconds=SECONDS,
+            key=self._server.key,
+            headers={"Prefer": "wait=20"},
+        )
+        if load.failed > callers or not _succeeded(client) > before:
+            raise SystemExit(f"{load.failed} tasks were not answered with their result")
+        return load
 
 
 def _succeeded(client: Client) -> str:
@@ -109,16 +149,16 @@ def _succeeded(client: Client) -> str:
     return found[0].id if found else ""
 
 
-def _table(busy: Rounds, alone: Rounds) -> list[str]:
+def _table(measured: Mapping[tuple[str, int], Rounds]) -> list[str]:
     lines = [
-        "| callers | floor, tasks/s | Rowcast | ratio | floor, median ms | Rowcast |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| Rowcast as | callers | floor, tasks/s | Rowcast | ratio | floor, median ms | Rowcast |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for callers, rounds in ((CALLERS, busy), (1, alone)):
+    for (shape, callers), rounds in measured.items():
         rates = median(bare[0] for bare, _ in rounds), median(ours.rate for _, ours in rounds)
         times = median(bare[1] for bare, _ in rounds), median(ours.median_ms for _, ours in rounds)
         figures = f"{rates[0]:,.0f} | {rates[1]:,.0f} | {_ratio(rounds):.2f} | {times[0]:.2f} | {times[1]:.2f}"
-        lines.append(f"| {callers} | {figures} |")
+        lines.append(f"| {shape} | {callers} | {figures} |")
     return lines
 
 
@@ -126,6 +166,9 @@ def _ratio(rounds: Rounds) -> float:
     return median(ours.rate / bare[0] for bare, ours in rounds)
 
 
-def _ratios(busy: Rounds, alone: Rounds) -> str:
-    lone = median(ours.median_ms for _, ours in alone)
-    return f"tasks/floor={_ratio(busy):.2f} lone_ms={lone:.1f}"
+def _ratios(measured: Mapping[tuple[str, int], Rounds]) -> str:
+    """The lower of the two shapes, which both have to do."""
+    free = min(_ratio(measured[shape, CALLERS]) for shape in ("up", "api and worker"))
+    paid = min(_ratio(measured[shape, CALLERS]) for shape in ("up, paid", "api and worker, paid"))
+    lone = max(median(ours.median_ms for _, ours in measured[shape, 1]) for shape in ("up", "api and worker"))
+    return f"tasks/floor={free:.2f} paid/floor={paid:.2f} lone_ms={lone:.1f}"

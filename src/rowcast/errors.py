@@ -73,6 +73,12 @@ class Forbidden(RowcastError):
     kind = "forbidden"
 
 
+class PaymentRequired(RowcastError):
+    """The caller has no credits for it, or may spend no more."""
+
+    kind = "payment_required"
+
+
 class NotFound(RowcastError):
     """There is no such thing, or none that the caller may see."""
 
@@ -126,6 +132,7 @@ class Internal(RowcastError):
 _REQUEST: tuple[type[RowcastError], ...] = (
     InvalidInput,
     Unauthenticated,
+    PaymentRequired,
     Forbidden,
     NotFound,
     Conflict,

@@ -76,6 +76,11 @@ class Grouping(Generic[Request, Result]):
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return len(self._waiting)
+
     def start(self) -> None:
         """Begin to handle requests. To be called once."""
         self._thread.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-import warnings
 
 REPEAT_SECONDS = 60.0
 
@@ -17,7 +16,7 @@ def log_to_stderr(level: str) -> None:
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # the adapter tells what becomes of the connection
-    warnings.filterwarnings("ignore", "coroutine 'Connection.close' was never awaited")  # nor what its library forgets
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request, with its address
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it tells of every broken form, with bytes of it
     logging.getLogger("rowcast.adapters.database.failures").addFilter(NoRepeats())
 

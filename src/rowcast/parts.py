@@ -3,43 +3,58 @@ it."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import threading
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets.ports import Storage
-from rowcast.errors import Unavailable
-from rowcast.settings import Settings
+from rowcast.entrypoints.measures import Measures
+from rowcast.errors import InvalidInput, Unavailable
+from rowcast.folders import INCOMING, content_of, secret_in
 
 if TYPE_CHECKING:
+    from rowcast.accounts.passwords import Passwords
+    from rowcast.accounts.providers import Provider
     from rowcast.adapters.database.engine import SqlDatabase
+    from rowcast.adapters.mail.smtp import SmtpMail
+    from rowcast.credits.ledger import Ledger
+    from rowcast.credits.tariff import Tariff
+    from rowcast.entrypoints.exposition import Exposition, Metrics
     from rowcast.entrypoints.services import Services
     from rowcast.entrypoints.worker.loop import Worker
     from rowcast.monitoring.journal import Journal
     from rowcast.monitoring.keeping import Keeping
+    from rowcast.monitoring.licensing import Installation
     from rowcast.scoring.catalog import Catalog
     from rowcast.scoring.together import Swaps
+    from rowcast.settings import Settings
     from rowcast.tasks.notice import Notices
     from rowcast.tasks.ports import Broker, Compute, Publisher
     from rowcast.tasks.predicting import Predicting
     from rowcast.tasks.runner import Runner
 
-INCOMING, SCRATCH, PLACES = "incoming", "scratch", "places"
-"""Folders: uploads on their way to the storage, temporary files of child processes, and the places of processes that
-share a data folder with others."""
-
 RECEIPT_KEY = "receipts.key"
 """The file in the data folder with the key of hashes of inputs that are not kept."""
 
+USAGE_KEY = "usage.key"
+"""The file in the data folder with the key that seals the history of a licensed installation and signs its
+statements."""
+
 REFRESH_SECONDS = 1.0
+
+ENTRIES_DAYS = 30.0
+"""For how long a link that ran out is still told from one that never was."""
+
+
+LEFTOVER_DAYS = 0.25
+"""How long an upload that no task names is left alone: its task comes within a minute or never."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class Base:
     database: SqlDatabase
     storage: Storage
     place: Path
+    installation: Installation
+    measures: Measures = field(default_factory=Measures)
 
 
 def database(settings: Settings, stack: ExitStack) -> SqlDatabase:
@@ -67,21 +84,39 @@ def database(settings: Settings, stack: ExitStack) -> SqlDatabase:
     return opened
 
 
-def services(base: Base, stack: ExitStack, broker: Publisher, notices: Notices, catalog: Catalog) -> Services:
+def services(
+    base: Base, stack: ExitStack, broker: Publisher, notices: Notices, catalog: Catalog, metrics: Metrics
+) -> Services:
     """What doors are given."""
-    from rowcast.accounts.keys import Keyring
+    from rowcast.accounts.access import Access
+    from rowcast.accounts.identities import Identities
+    from rowcast.accounts.keyring import Keyring
+    from rowcast.accounts.registration import SignUp
+    from rowcast.accounts.sessions import Sessions
+    from rowcast.credits.ledger import Ledger
     from rowcast.entrypoints.services import Services
     from rowcast.monitoring.receipts import Receipts
     from rowcast.tasks.desk import Desk
     from rowcast.tasks.intake import Intake
     from rowcast.tasks.kinds import handlers
     from rowcast.tasks.lookups import Lookups
+    from rowcast.tasks.submission import Dispatch
 
     settings, database = base.settings, base.database
-    intake, lookups = Intake(database, broker, most_queued=settings.max_queued_tasks), Lookups(database)
-    for grouped in (intake, lookups):
-        grouped.start()
-        stack.callback(grouped.close)
+    tariff, ledger = _tariff(settings), Ledger(sign_up=settings.sign_up_credits)
+    intake = Intake(database, database.writer(), broker, most_queued=settings.max_queued_tasks, ledger=ledger)
+    lookups = Lookups(database.reader())
+    dispatch = Dispatch(database, broker)
+    keyring = Keyring(database)
+    for threaded in (intake, lookups, dispatch, keyring):
+        threaded.start()
+        stack.callback(threaded.close)
+    passwords, mail = _passwords(settings, stack), _mail(settings, stack)
+    recorded = journal(base, stack, ledger)
+    base.measures.follow(
+        lambda: {"receipts": recorded.written, "journal_commits": recorded.commits},
+        lambda: {"journal_waiting": recorded.waiting},
+    )
     return Services(
         settings=settings,
         database=database,
@@ -91,17 +126,120 @@ def services(base: Base, stack: ExitStack, broker: Publisher, notices: Notices, 
             database=database,
             broker=broker,
             storage=base.storage,
-            handlers=handlers(),
+            handlers=handlers(base.installation.usage_key),
+            dispatch=dispatch.leave,
             most_queued=settings.max_queued_tasks,
+            ledger=ledger,
+            standing=base.installation.standing,
         ),
         intake=intake,
         lookups=lookups,
         notices=notices,
-        keyring=Keyring(database),
+        keyring=keyring,
+        sessions=Sessions(database, idle_minutes=settings.session_minutes),
+        passwords=passwords,
+        access=Access(
+            database,
+            passwords,
+            sign_up=SignUp(settings.sign_up),
+            mails=mail is not None,
+            standing=base.installation.standing,
+        ),
+        identities=Identities(database, sign_up=SignUp(settings.sign_up), standing=base.installation.standing),
+        providers={provider.name: provider for provider in _providers(settings)},
+        mail=mail,
         catalog=catalog,
-        receipts=Receipts(journal(database, stack), keeping(settings)),
+        receipts=Receipts(recorded, keeping(settings), tariff),
+        tariff=tariff,
+        ledger=ledger,
+        measures=base.measures,
+        metrics=metrics,
         incoming=base.place / INCOMING,
+        installation=base.installation,
     )
+
+
+def _passwords(settings: Settings, stack: ExitStack) -> Passwords:
+    """What hashes passwords; new ones are looked up among published ones where the settings say so."""
+    from rowcast.accounts.passwords import Passwords
+    from rowcast.adapters.breaches.ranges import RangeApi
+
+    url = settings.password_ranges_url
+    passwords = Passwords(RangeApi(url) if url else None)
+    stack.callback(passwords.close)
+    return passwords
+
+
+def _providers(settings: Settings) -> Iterator[Provider]:
+    """What people can sign in with, as far as it is set."""
+    from rowcast.settings import is_safe
+
+    if settings.github_client_id:
+        from rowcast.adapters.providers.code import Registration
+        from rowcast.adapters.providers.github import GitHub
+
+        yield GitHub(
+            Registration(settings.github_client_id, settings.github_client_secret),
+            authorize_url=settings.github_authorize_url,
+            token_url=settings.github_token_url,
+            api_url=settings.github_api_url,
+            organisations=[each.strip() for each in settings.github_organisations.split(",") if each.strip()],
+        )
+    if settings.oidc_issuer:
+        from rowcast.adapters.providers.code import Registration
+        from rowcast.adapters.providers.oidc import OpenIdProvider
+
+        yield OpenIdProvider(
+            Registration(settings.oidc_client_id, settings.oidc_client_secret),
+            issuer=settings.oidc_issuer,
+            title=settings.oidc_name or str(urlsplit(settings.oidc_issuer).hostname),
+            scopes=settings.oidc_scopes,
+            may_be_asked=is_safe,
+        )
+
+
+def _mail(settings: Settings, stack: ExitStack) -> SmtpMail | None:
+    """What sends letters, at work; None where no mail server is set."""
+    from rowcast.adapters.mail.smtp import Address, SmtpMail
+
+    if not settings.smtp_url:
+        return None
+    mail = SmtpMail(Address.of(settings.smtp_url), settings.sender)
+    mail.start()
+    stack.callback(mail.close)
+    return mail
+
+
+def _tariff(settings: Settings) -> Tariff:
+    from rowcast.credits.tariff import Tariff
+
+    return Tariff(
+        paid=settings.credits == "paid",
+        per_row=settings.price_per_row,
+        reasons=settings.price_reasons,
+        file=settings.price_file,
+    )
+
+
+def exposition(base: Base, broker: Publisher, catalog: Catalog) -> Exposition:
+    """The figures of this process, and of what it stands on."""
+    from rowcast.entrypoints.exposition import Exposition
+
+    def present() -> dict[str, float]:
+        used, opened = base.database.connections()
+        loaded = len(catalog.loaded)
+        return {"models_loaded": loaded, "database_connections_used": used, "database_connections_open": opened}
+
+    base.measures.follow(dict, present)
+    return Exposition(base.measures, base.database, broker, base.storage)
+
+
+def serve_figures(settings: Settings, exposition: Exposition, stack: ExitStack) -> None:
+    """Show the figures at a port of their own, where the settings name one."""
+    from rowcast.entrypoints.exposition import served
+
+    if settings.metrics_port:
+        stack.enter_context(served(exposition.registry, settings.host, settings.metrics_port))
 
 
 def catalog(base: Base, swaps: Swaps | None = None) -> Catalog:
@@ -109,10 +247,10 @@ def catalog(base: Base, swaps: Swaps | None = None) -> Catalog:
     from rowcast.scoring.catalog import Catalog
     from rowcast.scoring.together import SharedCatalog
 
-    most = base.settings.max_loaded_models
+    most, standing = base.settings.max_loaded_models, base.installation.standing
     if swaps is None:
-        return Catalog(base.database, base.storage, max_loaded=most)
-    return SharedCatalog(base.database, base.storage, swaps, max_loaded=most)
+        return Catalog(base.database, base.storage, max_loaded=most, standing=standing)
+    return SharedCatalog(base.database, base.storage, swaps, max_loaded=most, standing=standing)
 
 
 def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
@@ -127,7 +265,7 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
         storage=base.storage,
         compute=compute,
         broker=broker,
-        handlers=handlers(),
+        handlers=handlers(base.installation.usage_key),
         limits=Limits(
             settings.ingest_timeout_seconds,
             settings.training_timeout_seconds,
@@ -137,6 +275,7 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
         worker=_worker_name(),
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
+        tally=base.measures,
     )
 
 
@@ -153,6 +292,7 @@ def worker(base: Base, broker: Broker, runner: Runner, catalog: Catalog) -> Work
         lanes={DATA: settings.workers, TRAIN: settings.workers, BATCH: settings.workers},
         predicting=[_predicting(base, broker, catalog)],
         max_attempts=settings.max_attempts,
+        lease_seconds=settings.lease_seconds,
     )
 
 
@@ -165,7 +305,9 @@ def _predicting(base: Base, broker: Broker, catalog: Catalog) -> Predicting:
     settings, database = base.settings, base.database
     writer, lease = database.writer(), settings.lease_seconds
     return Predicting(
-        batches=Batches(database, writer, worker=_worker_name(), lease_seconds=lease),
+        batches=Batches(
+            database, writer, worker=_worker_name(), lease_seconds=lease, usage_key=base.installation.usage_key
+        ),
         broker=broker,
         catalog=catalog,
         owners=Owners(database),
@@ -173,6 +315,7 @@ def _predicting(base: Base, broker: Broker, catalog: Catalog) -> Predicting:
         max_rows=settings.max_rows_per_call,
         lease_seconds=lease,
         max_attempts=settings.max_attempts,
+        tally=base.measures,
     )
 
 
@@ -195,27 +338,33 @@ def recover(base: Base, runner: Runner) -> None:
         base.storage.remove_leftovers()
 
 
-def journal(database: SqlDatabase, stack: ExitStack) -> Journal:
+def journal(base: Base, stack: ExitStack, ledger: Ledger) -> Journal:
     """The journal of predictions, at work; the stack ends it."""
     from rowcast.monitoring.journal import Journal
 
-    opened = Journal(database, database.writer())
+    usage_key = base.installation.usage_key
+    opened = Journal(base.database, base.database.writer(), ledger=ledger, usage_key=usage_key)
     opened.start()
     stack.callback(opened.close)
     return opened
 
 
 def keep_short(base: Base, stack: ExitStack) -> None:
-    """Delete receipts, tasks and files with predictions that are too old, now and then."""
+    """Delete receipts, tasks, files with predictions and ended sessions that are too old, now and then."""
+    from rowcast.accounts.retention import delete_old_entries
     from rowcast.monitoring.retention import Retention
     from rowcast.tasks.file_retention import delete_old_files
+    from rowcast.tasks.leftovers import Leftovers
     from rowcast.tasks.retention import delete_old_tasks
 
     settings, database, storage = base.settings, base.database, base.storage
     receipts = Retention(database, days=settings.receipt_days)
     tasks = Retention(database, days=settings.task_days, delete=delete_old_tasks, what="tasks")
     files = Retention(database, days=settings.file_days, delete=partial(delete_old_files, storage), what="files")
-    for retention in (receipts, tasks, files):
+    entries_days = max(ENTRIES_DAYS, settings.session_minutes / 1440)
+    entries = Retention(database, days=entries_days, delete=delete_old_entries, what="sessions and links")
+    left = Retention(database, days=LEFTOVER_DAYS, delete=Leftovers(storage).remove, what="left-over objects")
+    for retention in (left, receipts, tasks, files, entries):
         retention.start()
         stack.callback(retention.stop)
 
@@ -226,19 +375,31 @@ def keeping(settings: Settings) -> Keeping:
     from rowcast.monitoring.keeping import Keeping
 
     redacted = [name.strip() for name in settings.receipt_redact.split(",") if name.strip()]
-    return Keeping.of(settings.receipt_inputs, redacted, _secret(settings.data_dir / RECEIPT_KEY))
+    return Keeping.of(
+        settings.receipt_inputs, redacted, secret_in(settings.data_dir / RECEIPT_KEY, partial(os.urandom, 32))
+    )
 
 
-def _secret(path: Path) -> bytes:
-    """The 32 random bytes in that file, which is made when there is none; of several who make it the first wins."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        with suppress(FileExistsError):
-            draft.touch(0o600)
-            draft.write_bytes(os.urandom(32))
-            os.link(draft, path)
-        draft.unlink(missing_ok=True)
-    return path.read_bytes()
+def installation(settings: Settings) -> Installation:
+    """What the licence allows, and the key of the installation's own statements; a free one where none is set.
+
+    Raises:
+        InvalidInput: the licence was not signed by the supplier, or a file cannot be read.
+    """
+    from rowcast.monitoring.licensing import Installation
+
+    if settings.licence is None:
+        return Installation()
+    from rowcast.licences.licence import new_private_key, read
+    from rowcast.licences.standing import Standing
+
+    if settings.licence_key is None:
+        message = "ROWCAST_LICENCE needs ROWCAST_LICENCE_KEY: the file with the supplier's public key."
+        raise InvalidInput("licence_key_missing", message)
+    text, public_key = content_of(settings.licence), content_of(settings.licence_key)
+    licence = read(text.decode(errors="replace"), public_key)
+    private_key = secret_in(settings.data_dir / USAGE_KEY, new_private_key)
+    return Installation(Standing(licence), private_key, settings.receipt_days)
 
 
 def keep_fresh(catalog: Catalog, stack: ExitStack) -> None:
@@ -263,35 +424,3 @@ def keep_fresh(catalog: Catalog, stack: ExitStack) -> None:
     thread.start()
     stack.callback(thread.join)
     stack.callback(stopping.set)
-
-
-def emptied(place: Path) -> Path:
-    """The folder, for a process that is the only one to use it: without what a killed one left in it."""
-    for name in (INCOMING, SCRATCH):
-        shutil.rmtree(place / name, ignore_errors=True)
-        (place / name).mkdir(parents=True, exist_ok=True)
-    return place
-
-
-def place_of_its_own(folder: Path, stack: ExitStack) -> Path:
-    """A new folder in the data folder that others use too. It goes when this process ends; those of processes that
-    were killed go now, for nobody holds their lock."""
-    places = folder / PLACES
-    places.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (places / "lock").open("a") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        for other in places.iterdir():
-            _remove_if_left(other)
-        place = Path(mkdtemp(prefix=f"{os.getpid()}-", dir=places))
-        held = stack.enter_context((place / "lock").open("a"))
-        fcntl.flock(held, fcntl.LOCK_EX)
-    stack.callback(shutil.rmtree, place, ignore_errors=True)
-    return emptied(place)
-
-
-def _remove_if_left(place: Path) -> None:
-    if not place.is_dir():
-        return
-    with suppress(BlockingIOError), (place / "lock").open("a") as held:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(place, ignore_errors=True)

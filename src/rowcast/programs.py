@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from pathlib import Path
@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rowcast.entrypoints.worker.loop import Outage
 from rowcast.errors import Conflict, InvalidInput, RowcastError, Unavailable
+from rowcast.folders import place_of_its_own
 from rowcast.logs import log_to_stderr
-from rowcast.parts import place_of_its_own
 from rowcast.settings import Settings
 from rowcast.wiring import assemble, assemble_api, assemble_further, assemble_worker
 
 if TYPE_CHECKING:
     from rowcast.adapters.processes.crew import Crew
     from rowcast.entrypoints.rest.serving import Server
+    from rowcast.entrypoints.services import Services
 
 JOIN_SECONDS = 60.0
 """For all processes to answer at the start; after it the server is there with those that do."""
@@ -141,6 +142,7 @@ def worker(settings: Settings, *, started: Callable[[], None]) -> int:
 def further() -> None:
     """The body of a further process of a server: it serves what the first one prepared, for as long as that lives."""
     from rowcast.adapters.processes.member import receive
+    from rowcast.entrypoints.grpc.server import start
     from rowcast.entrypoints.rest.app import create_app
     from rowcast.entrypoints.rest.serving import server
 
@@ -152,6 +154,8 @@ def further() -> None:
             given.member.start()
             services = assemble_further(settings, stack, given.place, given.member)
             given.member.join()
+            if settings.grpc_port:  # else nobody knows where the first one's is
+                start(services, stack, beside=0)
             _run(server(create_app(services), settings), [given.listener])
     except RowcastError as error:
         log.error("a further process cannot serve: %s", error.code)
@@ -179,9 +183,11 @@ def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port
 
         mustering = threading.Thread(target=answers, name="muster", daemon=True)
         serving = server(create_app(services), settings, ready=mustering.start, stopping=entrance.dismiss)
-        worker.start()
+        with entrance.all_cores():
+            worker.start()
         stack.callback(worker.stop, settings.drain_seconds)
         stack.callback(entrance.close)
+        _serve_grpc(services, entrance, stack)
         _run(serving, entrance.listeners[:1])
 
 
@@ -196,8 +202,11 @@ class _Entrance:
         self.listeners = bind(settings.host, settings.port, processes=settings.processes, or_free=or_free_port)
         for listener in self.listeners:
             stack.enter_context(listener)
-        self.url = _address(settings.host, self.listeners[0].getsockname()[1])
+        self.port: int = self.listeners[0].getsockname()[1]
+        self.url = _address(settings.host, self.port)
         self.crew = _crew(settings, place, self.listeners[1:])
+        if self.crew is not None:
+            self.crew.settle()
 
     def save(self, key: str | None) -> None:
         """Leave the address, and a new key, where the other commands look for them."""
@@ -210,6 +219,10 @@ class _Entrance:
         from rowcast.client import credentials
 
         return new_key or credentials.load(self._folder).api_key
+
+    def all_cores(self) -> AbstractContextManager[None]:
+        """Have what is started meanwhile run on all processors, wherever the server settled."""
+        return nullcontext() if self.crew is None else self.crew.cores.all()
 
     def muster(self, serving: Server) -> None:
         """Return when all processes answer, or it has taken them too long."""
@@ -270,6 +283,7 @@ class _Replica:
             )
             entrance.save(None)
             self._opening.app = create_app(services)
+            _serve_grpc(services, entrance, self._stack)
             entrance.muster(self._serving)
             made_here = new_key is not None and not self._settings.api_key
             self._started(entrance.url, entrance.key(new_key), new=made_here)
@@ -282,6 +296,12 @@ class _Replica:
     def _stop(self) -> None:
         self._ended.set()
         self._entrance.dismiss()
+
+
+def _serve_grpc(services: Services, entrance: _Entrance, stack: ExitStack) -> None:
+    from rowcast.entrypoints.grpc.server import start
+
+    log.info("gRPC is at %s", start(services, stack, beside=entrance.port if services.settings.port else 0))
 
 
 class _Ended(Exception):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -19,7 +22,7 @@ class Settings(BaseSettings):
         default="", description="SQLAlchemy address of the database; empty means SQLite in the data folder."
     )
     database_pool_size: int = Field(
-        default=10, ge=2, le=1000, description="Most connections of one process to PostgreSQL."
+        default=10, ge=6, le=1000, description="Most connections of one process to PostgreSQL; four are always in use."
     )
     database_timeout_seconds: float = Field(
         default=60, gt=0, description="Longest time one statement may take on PostgreSQL."
@@ -43,6 +46,21 @@ class Settings(BaseSettings):
     compute_url: str = Field(default="local://", description="What trainings run on; local:// is child processes here.")
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port of REST and the dashboard; 0 picks a free one.")
+    grpc_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of gRPC; 0 picks a free one, and by default it is the next after REST's, or else a free one.",
+    )
+    grpc_certificate: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate of gRPC and its chain; with it and its key gRPC is TLS only.",
+    )
+    grpc_key: Path | None = Field(default=None, description="PEM file with the private key of that certificate.")
+    grpc_client_ca: Path | None = Field(
+        default=None,
+        description="PEM file with the authority whose certificates clients of gRPC have to show (mutual TLS).",
+    )
     processes: int = Field(
         default=1, ge=1, le=64, description="Processes that answer calls, each with the models in its own memory."
     )
@@ -97,8 +115,101 @@ class Settings(BaseSettings):
     receipt_redact: str = Field(
         default="", description="Fields that receipts never keep, separated by commas; their calls cannot be replayed."
     )
+    credits: Literal["free", "paid"] = Field(
+        default="free", description="Whether predictions cost credits; in free mode nothing is charged."
+    )
+    price_per_row: int = Field(
+        default=1, ge=0, le=10**6, description="Credits for a row, with models that have no price of their own."
+    )
+    price_reasons: float = Field(
+        default=2, ge=0, le=1000, description="By how much a row costs more when reasons are asked for."
+    )
+    price_file: float = Field(default=0.5, ge=0, le=1000, description="By how much a row costs less in a file.")
+    sign_up_credits: int = Field(default=0, ge=0, le=10**15, description="Credits that a user has to begin with.")
     api_key: str = Field(
         default="", description="Key of the first administrator; empty means a random one, printed once.", repr=False
+    )
+    licence: Path | None = Field(
+        default=None, description="File with the licence of this installation; without it none is needed."
+    )
+    licence_key: Path | None = Field(
+        default=None, description="File with the public key, in PEM, of the supplier who signs licences."
+    )
+    key_days: float = Field(
+        default=0, ge=0, le=36_500, description="Longest time a new API key works, in days; 0 is without end."
+    )
+    sign_up: Literal["open", "invitation", "closed"] = Field(
+        default="invitation", description="Who may open an account: anyone, whoever has an invitation, or nobody."
+    )
+    session_minutes: float = Field(
+        default=10, gt=0, description="Minutes after which a browser that does nothing is signed out."
+    )
+    public_url: str = Field(
+        default="",
+        description="Address by which people reach the server, as in https://rowcast.example.org; letters lead there, "
+        "and with https the session's cookie is only sent over it.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of proxies, separated by commas, that are believed whom they pass on.",
+    )
+    smtp_url: str = Field(
+        default="",
+        description="Mail server for letters, as in smtp://user:password@mail.example.org:587 or smtps://; without one "
+        "administrators hand out links. Needs ROWCAST_PUBLIC_URL.",
+        repr=False,
+    )
+    mail_from: str = Field(default="", description="Sender of letters; empty means rowcast@ the public address.")
+    github_client_secret: str = Field(default="", description="Secret of the OAuth app at GitHub.", repr=False)
+    github_client_id: str = Field(
+        default="", description="Client ID of the OAuth app at GitHub; without one nobody signs in with GitHub."
+    )
+    github_authorize_url: str = Field(
+        default="https://github.com/login/oauth/authorize",
+        description="Where GitHub asks people; Enterprise has its own.",
+    )
+    github_token_url: str = Field(
+        default="https://github.com/login/oauth/access_token", description="Where GitHub gives tokens for codes."
+    )
+    github_api_url: str = Field(
+        default="https://api.github.com", max_length=500, description="GitHub's API, without a slash at the end."
+    )
+    github_organisations: str = Field(
+        default="",
+        description="GitHub organisations whose members may sign in, separated by commas; empty lets in everyone.",
+    )
+    oidc_client_id: str = Field(default="", description="What the OpenID Connect provider calls Rowcast.")
+    oidc_client_secret: str = Field(default="", description="Secret at the OpenID Connect provider.", repr=False)
+    oidc_name: str = Field(
+        default="", max_length=60, description="What people call the OpenID Connect provider; empty takes its host."
+    )
+    oidc_scopes: str = Field(
+        default="openid email profile", description="What the OpenID Connect provider is asked for; openid is among it."
+    )
+    oidc_issuer: str = Field(
+        default="",
+        max_length=500,
+        description="OpenID Connect provider that people sign in with, exactly as it calls itself, such as "
+        "https://login.example.org; needs the client ID and secret.",
+    )
+    sign_in: Literal["", "github", "oidc"] = Field(
+        default="", description="Provider that browsers are sent to at once: github or oidc; empty shows the page."
+    )
+    password_ranges_url: str = Field(
+        default="",
+        description="Address of a range API of published passwords, to which five digits of a new password's hash are "
+        "sent; empty asks nobody.",
+    )
+    metrics_token: str = Field(
+        default="",
+        description="Who sends this as a Bearer token may read GET /metrics; administrators may with their keys.",
+        repr=False,
+    )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port on which figures are served to everybody who reaches it, also by workers; 0 is none.",
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 
@@ -106,6 +217,91 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        value = value.rstrip("/")
+        if value and not (_has_host(value, "http", "https") and value.count("/") == 2):
+            raise ValueError("it is an address without a path, such as https://rowcast.example.org")
+        return value
+
+    @field_validator("password_ranges_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not _has_host(value, "http", "https"):
+            raise ValueError("it is an address such as https://ranges.example.org/range")
+        return value
+
+    @field_validator("github_authorize_url", "github_token_url", "github_api_url", "oidc_issuer")
+    @classmethod
+    def _provider(cls, value: str) -> str:
+        if value and not is_safe(value):
+            raise ValueError("it is an https address; http is for servers on this machine alone")
+        return value
+
+    @field_validator("github_client_id")
+    @classmethod
+    def _github(cls, value: str, others: ValidationInfo) -> str:
+        if value and not others.data.get("github_client_secret"):
+            raise ValueError("it needs ROWCAST_GITHUB_CLIENT_SECRET")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _oidc(cls, value: str, others: ValidationInfo) -> str:
+        if value and not (others.data.get("oidc_client_id") and others.data.get("oidc_client_secret")):
+            raise ValueError("it needs ROWCAST_OIDC_CLIENT_ID and ROWCAST_OIDC_CLIENT_SECRET")
+        return value
+
+    @field_validator("oidc_scopes")
+    @classmethod
+    def _openid(cls, value: str) -> str:
+        if "openid" not in value.split():
+            raise ValueError("openid is among them, separated by spaces")
+        return value
+
+    @field_validator("sign_in")
+    @classmethod
+    def _known_provider(cls, value: str, others: ValidationInfo) -> str:
+        needed = {"github": "github_client_id", "oidc": "oidc_issuer"}.get(value)
+        if needed and not others.data.get(needed):
+            raise ValueError(f"it needs ROWCAST_{needed.upper()}")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if value and ("@" not in value or not value.isprintable()):
+            raise ValueError("it is an address such as rowcast@example.org")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: str, others: ValidationInfo) -> str:
+        if value and not _has_host(value, "smtp", "smtps"):
+            raise ValueError("it is an address such as smtp://user:password@mail.example.org:587")
+        if value and not others.data.get("public_url"):
+            raise ValueError("letters need ROWCAST_PUBLIC_URL, for the links in them")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        networks = [each.strip() for each in value.split(",") if each.strip()]
+        if not all(_is_network(each) for each in networks):
+            raise ValueError("it is a list such as 10.0.0.1, 192.168.0.0/16")
+        return ",".join(networks)
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach the server by https alone."""
+        return self.public_url.startswith("https:")
+
+    @property
+    def sender(self) -> str:
+        """Of letters."""
+        return self.mail_from or f"rowcast@{urlsplit(self.public_url).hostname}"
 
     @property
     def alone(self) -> bool:
@@ -124,3 +320,26 @@ class Settings(BaseSettings):
     def job_threads(self) -> int:
         """Threads of one heavy job: as set, else the cores shared among the workers."""
         return self.threads or max(1, len(os.sched_getaffinity(0)) // self.workers)
+
+
+def is_safe(address: str) -> bool:
+    """Whether secrets may be sent there: by https, or to this machine."""
+    return _has_host(address, "https") or (
+        _has_host(address, "http") and urlsplit(address).hostname in ("127.0.0.1", "::1", "localhost")
+    )
+
+
+def _has_host(address: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True

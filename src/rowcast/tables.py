@@ -72,8 +72,12 @@ def take_turn(session: Session, name: str) -> None:
     """Let one transaction at a time go on from here, of those that give the same name, each until its end. On SQLite
     only one writes at a time anyway."""
     if session.get_bind().dialect.name == "postgresql":
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
-        session.execute(select(func.pg_advisory_xact_lock(number)))
+        session.execute(select(func.pg_advisory_xact_lock(turn_number(name))))
+
+
+def turn_number(name: str) -> int:
+    """The number of the lock that PostgreSQL has for the turn of that name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
 def now() -> datetime:

@@ -6,7 +6,7 @@ What only the server needs is imported when it starts: child processes come thro
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,14 +16,17 @@ from rowcast import parts
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets.ports import Storage
 from rowcast.errors import InvalidInput
-from rowcast.parts import SCRATCH, Base, emptied
-from rowcast.settings import Settings
+from rowcast.folders import SCRATCH, emptied
+from rowcast.parts import Base
 
 if TYPE_CHECKING:
     from rowcast.adapters.processes.crew import Crew
     from rowcast.adapters.processes.member import Member
+    from rowcast.entrypoints.exposition import Metrics
     from rowcast.entrypoints.services import Services
     from rowcast.entrypoints.worker.loop import Worker
+    from rowcast.scoring.catalog import Catalog
+    from rowcast.settings import Settings
     from rowcast.tasks.notice import Notices
     from rowcast.tasks.ports import Broker, Compute
 
@@ -78,7 +81,7 @@ def open_broker(url: str) -> Broker:
         case "amqp" | "amqps":
             from rowcast.adapters.broker.rabbitmq.broker import RabbitBroker
 
-            return RabbitBroker(url, {PREDICT: 2 * MOST, DATA: 1, TRAIN: 1, BATCH: 1})
+            return RabbitBroker(url, {PREDICT: MOST // 4, DATA: 1, TRAIN: 1, BATCH: 1})
         case _:
             message = "ROWCAST_BROKER_URL is local:// or an address of RabbitMQ, as in amqp://user:password@host/."
             raise InvalidInput("broker_url_invalid", message)
@@ -127,7 +130,7 @@ def assemble(
     catalog.refresh()
     parts.keep_fresh(catalog, stack)
     parts.keep_short(base, stack)
-    services = parts.services(base, stack, broker, notices, catalog)
+    services = parts.services(base, stack, broker, notices, catalog, _metrics(base, broker, catalog, crew, stack))
     return services, parts.worker(base, broker, runner, catalog), new_key
 
 
@@ -141,7 +144,8 @@ def assemble_api(
     catalog = parts.catalog(base, crew.swaps if crew else None)
     patiently(catalog.refresh)
     parts.keep_fresh(catalog, stack)
-    return parts.services(base, stack, broker, notices, catalog), new_key
+    metrics = _metrics(base, broker, catalog, crew, stack)
+    return parts.services(base, stack, broker, notices, catalog, metrics), new_key
 
 
 def assemble_worker(settings: Settings, stack: ExitStack, place: Path, *, patiently: Patiently) -> Worker:
@@ -157,12 +161,14 @@ def assemble_worker(settings: Settings, stack: ExitStack, place: Path, *, patien
     patiently(catalog.refresh)
     parts.keep_fresh(catalog, stack)
     parts.keep_short(base, stack)
+    parts.serve_figures(settings, parts.exposition(base, broker, catalog), stack)
     return parts.worker(base, broker, runner, catalog)
 
 
 def assemble_further(settings: Settings, stack: ExitStack, place: Path, member: Member) -> Services:
     """The parts of a further process of a server, which only serves: the first one has done the rest, or does it."""
     from rowcast.adapters.broker.relayed import RelayedBroker
+    from rowcast.adapters.processes.figures import RelayedMetrics
     from rowcast.scoring.together import SharedCatalog
     from rowcast.tasks.notice import Notices
 
@@ -171,11 +177,25 @@ def assemble_further(settings: Settings, stack: ExitStack, place: Path, member: 
     broker.listen(notices.announce)
     catalog = SharedCatalog(base.database, base.storage, member, max_loaded=settings.max_loaded_models)
     catalog.preload()
-    return parts.services(base, stack, broker, notices, catalog)
+    metrics = RelayedMetrics(member.peer, base.measures.own)
+    metrics.start()
+    stack.callback(metrics.close)
+    return parts.services(base, stack, broker, notices, catalog, metrics)
+
+
+def _metrics(base: Base, broker: Broker, catalog: Catalog, crew: Crew | None, stack: ExitStack) -> Metrics:
+    """The figures of this process and of further ones, which are also shown where the settings say."""
+    exposition = parts.exposition(base, broker, catalog)
+    parts.serve_figures(base.settings, exposition, stack)
+    if crew is not None:
+        crew.on("measured", base.measures.hear)
+        crew.on("metrics", exposition.text)
+    return exposition
 
 
 def _base(settings: Settings, stack: ExitStack, place: Path) -> Base:
-    return Base(settings, parts.database(settings, stack), open_storage(settings.resolved_storage_url), place)
+    storage = open_storage(settings.resolved_storage_url)
+    return Base(settings, parts.database(settings, stack), storage, place, parts.installation(settings))
 
 
 def _prepare(base: Base, keep_key: KeepKey) -> str | None:
@@ -204,9 +224,10 @@ def _listening(settings: Settings, stack: ExitStack, crew: Crew | None) -> tuple
     for name, answer in relay(broker).items():
         crew.on(name, answer)
 
-    def heard(task_id: str) -> None:
-        notices.announce(task_id)
-        crew.tell(task_id)
+    def heard(task_ids: Sequence[str]) -> None:
+        notices.announce(task_ids)
+        for task_id in task_ids:
+            crew.tell(task_id)
 
     broker.listen(heard)
     return broker, notices

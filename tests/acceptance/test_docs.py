@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-APART = {"back-up-and-move.md", "run-on-postgresql.md"}
+APART = {"back-up-and-move.md", "run-on-postgresql.md", "use-grpc.md"}
 """Pages with a test of their own."""
 SERVERS = {"run-on-rabbitmq.md", "run-replicas.md", "use-more-cores.md"}
 """Pages on starting servers in other ways, which test_replicas.py and test_processes.py do."""
@@ -238,7 +238,7 @@ def test_every_how_to_page_is_in_the_index():
 
 
 def test_examples_of_the_api_work_where_the_demo_was_shown(server, client, example):
-    document = httpx2.get(f"{server.url}/api/v1/openapi.json").json()
+    document = httpx2.get(f"{server.url}/api/v1/openapi.json", headers={"X-API-Key": server.key}).json()
     client.datasets.add(example, name="sba_loans")
 
     def call(method: str, path: str) -> httpx2.Response:

@@ -111,14 +111,15 @@ class Program:
 
 
 class Cluster:
-    """All of it, in one folder. ``remove`` ends whatever runs."""
+    """All of it, in one folder, with further settings for the programs. ``remove`` ends whatever runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rowcast-chaos-"))
         self.key = secrets.token_urlsafe(32)
         self.database = PrivatePostgres()
         self.broker = PrivateRabbit()
         settings = {
+            **settings,
             "database_url": self.database.url,
             "broker_url": self.broker.url,
             "storage_url": (self.folder / "storage").as_uri(),
@@ -126,6 +127,7 @@ class Cluster:
             "lease_seconds": str(LEASE_SECONDS),
             "max_attempts": str(MAX_ATTEMPTS),
             "threads": "1",
+            "grpc_port": "0",
         }
         self.apis = [Program(f"api-{n}", "api", self.folder, settings, free_port()) for n in range(1, APIS + 1)]
         self.workers = [Program(f"worker-{n}", "worker", self.folder, settings, None) for n in range(1, WORKERS + 1)]

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from rowcast.accounts import users
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import User, UserChanges
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets import catalogue, dictionary
 from rowcast.datasets.objects import folder_key
@@ -187,3 +189,24 @@ def test_a_table_is_not_deleted_under_an_import_of_the_same_bytes(database, tmp_
         assert storage.read(key) == b"x"
         with database.transaction() as session:
             cancel(session, f"{number:032}")
+
+
+def test_two_administrators_who_demote_each_other_leave_one(database):
+    def by(who, name):
+        def call():
+            with database.transaction() as session:
+                return users.change_user(session, who, name, UserChanges(role=Role.USER))
+
+        return call
+
+    for number in range(ROUNDS):
+        names = [f"{letter}{number}" for letter in "xy"]
+        with database.transaction() as session:
+            session.execute(update(UserRow).values(role=Role.USER.value))
+            session.add_all(UserRow(id=f"{name:>032}", name=name, role=Role.ADMIN.value) for name in names)
+        first, second = (Principal(f"{name:>032}", name, Role.ADMIN) for name in names)
+        outcomes = at_once(by(first, second.name), by(second, first.name))
+        assert sorted([type(outcome) for outcome in outcomes], key=str) == sorted([Conflict, User], key=str)
+        with database.reading() as session:
+            admins = session.scalars(select(UserRow).where(UserRow.role == Role.ADMIN.value)).all()
+        assert len(admins) == 1

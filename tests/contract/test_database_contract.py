@@ -14,6 +14,7 @@ from rowcast.accounts.tables import ApiKeyRow, UserRow
 from rowcast.datasets.tables import DatasetRow
 from rowcast.monitoring.insertion import Insertion
 from rowcast.tables import now, take_turn
+from rowcast.tasks.statements import stored
 
 
 def add_user(database, name="ann", role="0"):
@@ -122,23 +123,45 @@ def test_documents_come_back_as_they_were_written(database):
     assert [type(value) for value in found["alpha"]] == [float, float, int, type(None), bool]
 
 
+def user(user_id, name):
+    """A row with a value for each column, in their order."""
+    given = {"id": user_id, "name": name, "role": "user", "created_at": now()}
+    return tuple(given.get(column.name) for column in UserRow.__table__.columns)
+
+
 def test_a_held_writer_commits_all_or_nothing(database):
     writer = database.writer()
     insert = Insertion(UserRow.__table__, writer.dialect)
-    rows = [(f"{number:032}", f"user {number}", "user", now()) for number in range(150)]
+    rows = [user(f"{number:032}", f"user {number}") for number in range(150)]
 
     with writer.transaction() as cursor:
         insert(cursor, rows)
     with pytest.raises(ZeroDivisionError), writer.transaction() as cursor:
-        insert(cursor, [("x", "x", "user", now())])
+        insert(cursor, [user("x", "x")])
         raise ZeroDivisionError
     with pytest.raises(IntegrityError), writer.transaction() as cursor:
         insert(cursor, rows[:1])
     with writer.transaction() as cursor:
-        insert(cursor, [("y", "y", "user", now())])
+        insert(cursor, [user("y", "y")])
     writer.close()
 
     assert len(names(database)) == 151
+
+
+def test_a_statement_that_stands_alone_is_committed_and_gives_its_rows(database):
+    writer, reader = database.writer(), database.reader()
+    mark = "?" if database.engine.dialect.name == "sqlite" else "$"
+    insert = f"INSERT INTO users (id, name, role, created_at) VALUES ({mark}1, {mark}1, 'user', {mark}2) RETURNING name"
+    moment = stored(now(), writer.dialect)
+
+    assert [tuple(row) for row in writer.alone(insert, ("ann", moment))] == [("ann",)]
+    with pytest.raises(IntegrityError):
+        writer.alone(insert, ("ann", moment))
+    assert [tuple(row) for row in writer.alone(insert, ("bob", moment))] == [("bob",)]
+    found = reader.alone(f"SELECT name FROM users WHERE name >= {mark}1 ORDER BY name", ("ann",))
+    assert [row[0] for row in found] == ["ann", "bob"]
+    writer.close()
+    reader.close()
 
 
 def test_names_take_turns(database):

@@ -108,12 +108,12 @@ def test_a_change_is_heard_in_all_processes(talk):
     seen = []
     second, first = talk(here=relay(broker))
 
-    def everywhere(task_id):
-        seen.append(("first", task_id))
-        second.tell("changed", [task_id])
+    def everywhere(task_ids):
+        seen.append(("first", *task_ids))
+        second.tell("changed", task_ids)
 
-    def here(task_id):
-        seen.append(("second", task_id))
+    def here(task_ids):
+        seen.append(("second", *task_ids))
         heard.release()
 
     relayed = RelayedBroker(first)

@@ -3,6 +3,8 @@ all goes well again by itself."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from contextlib import contextmanager
 
@@ -55,10 +57,13 @@ def test_a_server_that_is_killed_and_started_again(private_postgres):
         upgrade(database.engine)
         writer = database.writer()
         write_by_hand(writer, 1)
+        reader = database.reader()
+        assert reader.alone("SELECT name FROM users WHERE name = $1", ("1",)) == [("1",)]
         private_postgres.kill()
         assert code_of(write, database) == "database_unavailable"
         assert code_of(database.ping) == "database_unavailable"
         assert code_of(write_by_hand, writer, 2) == "database_unavailable"
+        assert code_of(reader.alone, "SELECT 1", ()) == "database_unavailable"
         assert code_of(upgrade, database.engine) == "database_unavailable"
         private_postgres.start()
         write(database)
@@ -66,9 +71,71 @@ def test_a_server_that_is_killed_and_started_again(private_postgres):
         private_postgres.stop()
         private_postgres.start()
         write_by_hand(writer, 4)  # the connection that was kept has died, which nobody notices
+        assert reader.alone("SELECT name FROM users WHERE name = $1", ("4",)) == [("4",)]  # nor here
         with database.reading() as session:
             assert sorted(session.scalars(select(UserRow.name))) == ["1", "3", "4", "ann"]
         writer.close()
+        reader.close()
+
+
+def test_a_server_that_goes_silent_keeps_nobody_waiting_for_ever(private_postgres):
+    with opened(private_postgres.create_database(), connect_seconds=2, pool_size=4) as database:
+        upgrade(database.engine)
+        writer = database.writer()
+        write_by_hand(writer, 1)
+        told, under_way = [], threading.Event()
+
+        def sleep():
+            with database.reading() as session:
+                session.execute(text("SELECT 1"))
+                under_way.set()
+                session.execute(text("SELECT pg_sleep(600)"))
+
+        def call(what, *arguments):
+            try:
+                what(*arguments)
+            except Unavailable as error:
+                told.append(error.code)
+
+        asleep = threading.Thread(target=call, args=(sleep,))
+        asleep.start()
+        under_way.wait(timeout=30)
+        private_postgres.freeze()
+        try:
+            # More than there are connections, so that some wait for one that is given up.
+            others = [threading.Thread(target=call, args=(database.ping,)) for _ in range(8)]
+            others.append(threading.Thread(target=call, args=(write_by_hand, writer, 2)))
+            for thread in others:
+                thread.start()
+            for thread in (asleep, *others):
+                thread.join(timeout=60)
+            assert told == ["database_unavailable"] * 10
+            assert code_of(database.ping) == "database_unavailable"
+        finally:
+            private_postgres.thaw()
+        write(database)
+        write_by_hand(writer, 3)
+        writer.close()
+
+
+def test_a_server_that_is_only_slow_is_not_taken_for_dead(url):
+    with opened(url, connect_seconds=2) as database:
+        with database.reading() as session:
+            session.execute(text("SELECT pg_sleep(5)"))  # in which it is asked twice for a sign of life
+        database.ping()
+
+
+def test_a_backend_that_never_answers_is_given_up_though_the_server_lives(private_postgres):
+    with opened(private_postgres.url, connect_seconds=2, statement_seconds=1) as database:
+
+        def freeze_and_ask():
+            with database.reading() as session:
+                pid = session.scalar(text("SELECT pg_backend_pid()"))
+                os.kill(pid, signal.SIGSTOP)
+                session.execute(text("SELECT 1"))
+
+        assert code_of(freeze_and_ask) == "database_unavailable"
+        database.ping()
 
 
 def test_connections_that_are_cut_fail_what_was_under_way_and_nothing_after(url):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import threading
@@ -164,20 +165,88 @@ def test_a_broker_that_is_late_is_waited_for_and_the_log_says_so_once(breakable,
     assert said[-1] == "broker: connected to RabbitMQ"
 
 
-def test_a_broker_short_of_disk_says_so_lets_work_go_on_and_recovers(breakable, open_breakable):
+@pytest.mark.parametrize(
+    ("alarm", "enough"),
+    [
+        (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "50MB")),
+        (("set_vm_memory_high_watermark", "absolute", "1MB"), ("set_vm_memory_high_watermark", "0.4")),
+    ],
+)
+def test_a_broker_short_of_disk_or_memory_says_so_lets_work_go_on_and_recovers(
+    breakable, open_breakable, alarm, enough
+):
     broker = open_breakable()
     broker.publish("predict", ["before"])
-    breakable.control("set_disk_free_limit", "1000000GB")
+    breakable.control(*alarm)
     try:
         assert "short of disk space or memory" in trouble(lambda: broker.publish("predict", ["during"]))
         assert "short of disk space or memory" in trouble(broker.ping)
         assert_come(broker, "predict", ["before"])
     finally:
-        breakable.control("set_disk_free_limit", "50MB")
+        breakable.control(*enough)
 
     insist(lambda: broker.publish("predict", ["after"]))
     assert_come(broker, "predict", ["after"])
     broker.ping()
+
+
+def test_a_broker_that_goes_silent_says_so_and_all_is_there_when_it_is_back(breakable, open_breakable):
+    broker = open_breakable()
+    broker.publish("predict", ["before"])
+    breakable.freeze()
+    try:
+        assert "does not answer" in trouble(broker.ping)
+        assert "did not confirm" in trouble(lambda: broker.publish("predict", ["during"]))
+        assert "does not answer" in trouble(broker.depths)
+    finally:
+        breakable.thaw()
+
+    insist(lambda: broker.publish("predict", ["after"]))
+    assert_come(broker, "predict", ["before", "after"])
+
+
+def test_attempts_that_fail_leave_nothing_behind(open_rabbit, recwarn):
+    broker = open_rabbit("amqp://app:s3cret@127.0.0.1:1/none")
+    assert "does not answer" in trouble(broker.ping)
+    broker.close()
+    gc.collect()  # on this thread, which has no event loop
+    assert [str(warning.message) for warning in recwarn if "never awaited" in str(warning.message)] == []
+
+
+@pytest.fixture(scope="module")
+def encrypted(rabbit_server):
+    """A RabbitMQ that speaks TLS too, with a certificate that nobody knows."""
+    running = PrivateRabbit(tls=True).start()
+    (running.folder / "empty.pem").touch()
+    yield running
+    running.remove()
+
+
+def test_an_encrypted_connection_needs_whom_to_trust(encrypted, open_rabbit):
+    broker = open_rabbit(f"amqps://app:s3cret@127.0.0.1:{encrypted.tls_port}/%2F?cafile={encrypted.authority}")
+    broker.publish("data", ["one"])
+    assert take(broker, "data", 1) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("host", "files", "said"),
+    [
+        ("127.0.0.1", "", "not trusted"),
+        ("localhost", "cafile=authority.pem", "another name"),
+        ("127.0.0.1", "cafile=missing.pem", "cannot be read"),
+        ("127.0.0.1", "cafile=empty.pem", "none in PEM"),
+        ("127.0.0.1", "cafile=authority.pem&certfile=server.pem&keyfile=empty.pem", "none in PEM"),
+    ],
+)
+def test_an_encrypted_connection_that_fails_says_why(encrypted, open_rabbit, host, files, said):
+    files = files.replace("=", f"={encrypted.folder}/")
+    broker = open_rabbit(f"amqps://app:s3cret@{host}:{encrypted.tls_port}/%2F?{files}")
+    assert said in trouble(broker.ping)
+
+
+def test_an_encrypted_connection_to_the_other_port_says_so(encrypted, open_rabbit):
+    broker = open_rabbit(f"amqps://app:s3cret@127.0.0.1:{encrypted.port}/%2F")
+    assert "Correct the port" in trouble(broker.ping)
 
 
 @pytest.mark.parametrize(
@@ -185,10 +254,13 @@ def test_a_broker_short_of_disk_says_so_lets_work_go_on_and_recovers(breakable, 
     [
         ("hello", "message_unreadable"),
         ("[1]", "message_unreadable"),
-        ('{"v":2,"task":"one"}', "message_version_unknown"),
+        ('{"v":2,"tasks":["one"]}', "message_version_unknown"),
         ('{"v":1}', "message_unreadable"),
-        ('{"v":1,"task":"' + "x" * 65 + '"}', "message_unreadable"),
-        ('{"v":1,"task":"../../etc"}', "message_unreadable"),
+        ('{"v":1,"tasks":[]}', "message_unreadable"),
+        ('{"v":1,"tasks":"one"}', "message_unreadable"),
+        ('{"v":1,"tasks":["two",["three"]]}', "message_unreadable"),
+        ('{"v":1,"tasks":["' + "x" * 65 + '"]}', "message_unreadable"),
+        ('{"v":1,"tasks":["../../etc"]}', "message_unreadable"),
     ],
 )
 def test_poison_goes_to_the_dead_letters_and_holds_nothing_up(open_rabbit, vhost, caplog, body, reason):
@@ -221,6 +293,55 @@ def test_what_comes_back_too_often_is_dead(open_rabbit):
     assert deliveries == 21
     assert broker.revive("one")
     assert take(broker, "predict", 1) == ["one"]
+    assert broker.dead(10) == []
+
+
+def test_tasks_that_are_published_together_share_messages_and_each_is_answered_for(open_rabbit):
+    broker = open_rabbit()
+    broker.publish("predict", [f"{number:02}" for number in range(40)])
+    assert broker.depths()["predict"] == 3
+
+    assert take(broker, "predict", 40) == [f"{number:02}" for number in range(40)]
+    broker.ping()
+    assert broker.depths()["predict"] == 0
+
+
+def test_if_one_task_of_a_message_is_given_back_all_come_again(open_rabbit):
+    broker = open_rabbit()
+    broker.publish("predict", ["one", "two", "three"])
+    first, second, third = broker.consume("predict", timeout=30, most=3)
+    first.done()
+    second.back()
+    assert not broker.consume("predict", timeout=0.2, most=3)
+    third.done()
+
+    assert take(broker, "predict", 3) == ["one", "three", "two"]
+
+
+def test_of_a_message_only_the_task_that_is_refused_is_dead(open_rabbit):
+    broker = open_rabbit()
+    broker.publish("predict", ["one", "two", "three"])
+    first, second, third = broker.consume("predict", timeout=30, most=3)
+    first.done()
+    second.refuse("task_unknown")
+    third.done()
+
+    assert [letter.id for letter in wait_for_letters(broker)] == ["two"]
+    assert not broker.consume("predict", timeout=0.2, most=3)
+    assert broker.revive("two")
+    assert take(broker, "predict", 1) == ["two"]
+
+
+def test_a_message_about_several_tasks_that_comes_back_too_often_is_a_letter_for_each(open_rabbit):
+    broker = open_rabbit()
+    broker.publish("predict", ["one", "two"])
+    while not broker.dead(1):
+        for delivery in broker.consume("predict", timeout=0.2, most=2):
+            delivery.back()
+
+    assert [letter.id for letter in broker.dead(10)] == ["one", "two"]
+    assert broker.revive("two")
+    assert take(broker, "predict", 2) == ["one", "two"]
     assert broker.dead(10) == []
 
 
@@ -328,7 +449,7 @@ def test_an_unknown_virtual_host_is_named(open_rabbit):
 def test_who_submitted_hears_from_another_process(open_rabbit):
     ours, theirs = open_rabbit(), open_rabbit()
     heard = queue.Queue()
-    ours.listen(heard.put)
+    ours.listen(lambda ids: [heard.put(one) for one in ids])
     ours.ping()
     ours.publish("data", ["one"])
     (delivery,) = theirs.consume("data", timeout=30)
@@ -340,7 +461,7 @@ def test_who_submitted_hears_from_another_process(open_rabbit):
 def test_who_submitted_hears_of_it_after_a_restart(breakable, open_breakable):
     ours, theirs = open_breakable(), open_breakable()
     heard = queue.Queue()
-    ours.listen(heard.put)
+    ours.listen(lambda ids: [heard.put(one) for one in ids])
     ours.publish("data", ["one"])
     (delivery,) = theirs.consume("data", timeout=30)
     breakable.kill()
@@ -371,7 +492,8 @@ def test_a_process_that_is_busy_holds_nothing_that_another_could_do(open_rabbit)
 
 def test_a_process_that_stops_asking_gives_back_what_it_was_sent(open_rabbit):
     slow, free = open_rabbit(), open_rabbit()
-    slow.publish("predict", [f"{number:02}" for number in range(30)])
+    for number in range(30):
+        slow.publish("predict", [f"{number:02}"])
     (held,) = slow.consume("predict", timeout=30, most=1)
 
     assert len(take(free, "predict", 29)) == 29

@@ -85,7 +85,7 @@ def test_bad_rows_are_listed_beside_the_output(rowcast, loans, table, tmp_path):
     code, _, err = rowcast("predict-file", loans, bad, "-o", tmp_path / "out.csv")
     assert code == 0
     assert "2 rows predicted" in err
-    assert "1 rows have no prediction" in err
+    assert "Without a prediction: 1 row;" in err
     assert [line[:3] for line in cells(tmp_path / "out-errors.csv")[1:]] == [["2", "NoEmp", "field_unreadable"]]
     assert "many" not in (tmp_path / "out-errors.csv").read_text()
 

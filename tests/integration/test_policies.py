@@ -57,7 +57,7 @@ def test_the_threshold_chosen_for_profit_earns_more_on_new_rows(client, model, l
     tried = client.policies.preview(model, bands=HALF, payoff=PAYOFF)
     curve = tried.profit
     assert (tried.rows, curve.rows, curve.of, curve.accepted) == (len(loans[0]), len(loans[0]), "CHGOFF", "below")
-    assert curve.best.profit >= max(curve.half.profit, curve.accept_all.profit, curve.decline_all.profit)
+    assert curve.best.profit > max(curve.half.profit, curve.accept_all.profit, curve.decline_all.profit)
     assert curve.half == curve.red
 
     threshold = curve.best.threshold
@@ -131,16 +131,70 @@ def test_amounts_that_the_model_does_not_know_come_with_the_row(client, model, l
     assert None not in [one.decision.expected_profit for one in with_term.predictions]
     assert {one.decision.expected_profit for one in without.predictions} == {None}
     assert [one.probability for one in with_term.predictions] == [one.probability for one in without.predictions]
-    with pytest.raises(InvalidInput) as refused:
-        client.predict(model, {"GrAppv": 1000, "Term": "long"})
-    assert [(one.row, one.field) for one in refused.value.problems] == [(1, "Term")]
+    (unreadable,) = client.predict(model, {"GrAppv": 1000, "Term": "long"}).predictions
+    assert unreadable.decision.expected_profit is None
+    assert [(one.code, one.field) for one in unreadable.decision.problems] == [("field_unreadable", "Term")]
     assert client.policies.preview(model).profit.rows > 3900
+
+
+def test_calls_do_not_break_when_the_policy_no_longer_reads_a_column(client, model, loans):
+    client.policies.set(model, payoff={"credit": PAYOFF["credit"] | {"term": {"column": "Term"}}})
+    rows = loans[1][:20]
+    before = answers(client, model, rows, Term=True)
+    changes = [{}, {"bands": {"red": 0.3}}, {"payoff": {"accept": {"P I F": 1, "CHGOFF": -3}}}]
+    replies = [before]
+    for change in changes:
+        client.policies.set(model, **change)
+        replies.append(answers(client, model, rows, Term=True))
+        one = client.predict(model, {"GrAppv": 1000, "Term": "long"}, explain=1)
+        assert one.predictions[0].explanation is not None
+        with pytest.raises(InvalidInput) as refused:
+            client.predict(model, {"GrAppv": 1000, "Term": 12, "Terms": 12})
+        assert [problem.field for problem in refused.value.problems] == ["Terms"]
+    for reply in replies:
+        assert [one.probability for one in reply.predictions] == [one.probability for one in before.predictions]
+        assert client.predictions.replay(reply.receipt).matches
+    task = client.tasks.submit_predictions(model, [{"GrAppv": 1000, "Term": "long"}], wait=20)
+    assert client.tasks.wait(task).state == "succeeded"
+
+
+def test_a_reply_stays_what_it_was_when_a_later_policy_reads_a_column(client, model):
+    """A row that was skipped for an unknown field is skipped on replay, although the field is welcome by then."""
+    client.policies.set(model)
+    rows = [{"GrAppv": 1000}, {"GrAppv": 1000, "BalanceGross": 5}]
+    before = client.predict(model, rows, on_error="skip")
+    assert before.predictions[1] is None
+    client.policies.set(model, payoff={"accept": {"P I F": {"column": "BalanceGross"}, "CHGOFF": -1}})
+    assert client.predict(model, rows, on_error="skip").predictions[1] is not None
+    client.policies.set(model)
+    assert client.predictions.replay(before.receipt).matches
+
+
+def test_deciding_on_each_by_its_own_profit_earns_more_on_new_rows(client, model, loans):
+    """Loans of other terms have other odds at which they pay: one threshold for all cannot follow that."""
+    payoff = {"credit": PAYOFF["credit"] | {"term": {"column": "Term"}}}
+    tried = client.policies.preview(model, bands={"measure": "profit"}, payoff=payoff)
+    assert tried.profit.each.profit > max(tried.profit.best.profit, tried.profit.half.profit)
+    counts = [one.count for one in tried.colors]
+    assert counts == [round(tried.profit.each.accepted_share * tried.profit.rows), 0, tried.profit.rows - counts[0]]
+    client.policies.set(model, bands={"measure": "profit"}, payoff=payoff)
+    found = answers(client, model, loans[1], Term=True).predictions
+    best = tried.profit.best.threshold
+
+    def worth(row):
+        amount, term = float(row["GrAppv"].replace("$", "").replace(",", "")), float(row["Term"])
+        return float(principal_lost(amount, LOSS) if row["MIS_Status"] == "CHGOFF" else interest(amount, term, RATE))
+
+    profits = [worth(row) for row in loans[1]]
+    by_profit = sum(p for p, one in zip(profits, found, strict=True) if one.decision.color == "green")
+    for threshold in (best, 0.5):
+        assert by_profit > sum(p for p, one in zip(profits, found, strict=True) if one.probability < threshold)
 
 
 def test_what_does_not_fit_is_named(client, model):
     for fields, place in (
         ({"bands": HALF | {"of": "CHGOF"}}, "bands.of"),
-        ({"payoff": {"accept": {"P I F": {"column": "GrApv"}, "CHGOFF": -1}}}, "payoff.accept.P I F"),
+        ({"payoff": {"accept": {"P I F": {"column": "GrApv"}, "CHGOFF": -1}}}, 'payoff.accept."P I F"'),
     ):
         for call in (client.policies.set, client.policies.preview):
             with pytest.raises(InvalidInput) as refused:

@@ -64,6 +64,11 @@ def test_a_policy_is_previewed_set_shown_and_switched_off(rowcast, model, policy
     assert "◆" in seen and "all declined" in seen
     assert re.search(r"a new case earns about [\d,.-]+ \([\d,.-]+ to [\d,.-]+\)\.", seen)
     assert "has no policy" in rowcast("policy", "preview", model, code=3)
+    assert rowcast("policy", "preview", f"{model}@1", "--file", policy) == seen
+    assert rowcast("policy", "preview", f"{model}@champion", "--file", policy) == seen
+    for version in ([f"{model}@7"], [model, "--version", "7"]):
+        assert "has no such version" in rowcast("policy", "preview", *version, "--file", policy, code=3)
+    assert "once" in rowcast("policy", "preview", f"{model}@1", "--version", "1", code=2)
 
     said = rowcast("policy", "set", model, "--file", policy, "--comment", "the committee")
     assert "Policy 1 of policy_loans" in said and ": the committee" in said
@@ -72,6 +77,11 @@ def test_a_policy_is_previewed_set_shown_and_switched_off(rowcast, model, policy
     rowcast("policy", "set", model, "--red", "0.4")
     changed = json.loads(rowcast("policy", "show", model, "--json"))
     assert (changed["number"], changed["policy"]["bands"]["red"], changed["columns"]) == (2, 0.4, ["GrAppv", "Term"])
+    by_profit = json.loads(rowcast("policy", "preview", model, "--measure", "profit", "--json"))["policy"]["bands"]
+    assert by_profit == {"of": "CHGOFF", "measure": "profit", "yellow": 0, "red": 0, "high": "green"}
+    assert "Red where the expected profit is below 0, green from there on." in rowcast(
+        "policy", "preview", model, "--measure", "profit"
+    )
     best = json.loads(rowcast("policy", "set", model, "--best", "--json"))["policy"]["bands"]
     tried = json.loads(rowcast("policy", "preview", model, "--json"))
     assert best["yellow"] == best["red"] == tried["profit"]["best"]["threshold"]
@@ -88,6 +98,8 @@ def test_what_cannot_be_is_refused_in_words(rowcast, model, tmp_path):
         (["--of", "CHGOFF"], "Give the thresholds"),
         (["--best"], "--best needs to know what cases earn"),
         (["--good", "1"], "Give both --good and --bad"),
+        (["--good", "20% GrAppv", "--bad", "-1"], "20%*Price"),
+        (["--measure", "profit", "--best"], "--measure probability"),
     ):
         assert words in rowcast("policy", "set", model, *arguments, code=2)
     for arguments, words in (
@@ -96,8 +108,11 @@ def test_what_cannot_be_is_refused_in_words(rowcast, model, tmp_path):
         (["--good", "1", "--bad", "2*GrApv"], "Did you mean 'GrAppv'?"),
         (["--red", "0.1", "--of", "CHGOF"], "Did you mean 'CHGOFF'?"),
         (["--red", "0.1", "--high", "blue"], "bands.high"),
+        (["--measure", "profit"], "say what cases earn"),
+        (["--red", "0.1", "--comment", "a\x1b[31m"], "Control characters"),
     ):
         assert words in rowcast("policy", "set", model, *arguments, code=4)
+    assert "write policy_loans alone" in rowcast("policy", "set", f"{model}@1", "--red", "0.1", code=2)
     for text in ("- a list", "bands: 3", "{", "bands: {yellow: .nan, red: 1}"):
         bad = tmp_path / "bad.yaml"
         bad.write_text(text)
@@ -111,15 +126,19 @@ def test_predictions_say_what_was_decided(rowcast, model, policy, table, tmp_pat
         row = next(csv.DictReader(file))
     said = rowcast("predict", model, json.dumps(row), "--explain")
     assert re.search(
-        r"^(Green|Yellow|Red): the probability of CHGOFF, [\d.]+ %, is .*\. "
-        r"Accepting such cases is expected to (earn|lose) [\d,.]+ each\.$",
-        said, re.M,
-    )  # fmt: skip
-    assert re.search(
-        r"^Of 100 such cases about \d+ end as CHGOFF \(\d+ to \d+\); so it was with \d+ held-out", said, re.M
+        r"^(Green|Yellow|Red): the probability of CHGOFF is [\d.]+ %(, about \d+ in \d+)?\. That is", said, re.M
     )
+    assert re.search(
+        r"^The likelier outcome is P I F \([\d.]+ %\)(\.|: red says that the risk is too high)", said, re.M
+    )
+    assert re.search(r"ccepting such cases is expected to (earn|lose) [\d,.]+ each\.$", said, re.M)
+    assert re.search(
+        r"^Checked on cases .* of the \d+ with the most similar probability \([\d.]+ % to [\d.]+ %\)", said, re.M
+    )
+    unreadable = rowcast("predict", model, json.dumps(row | {"Term": "long"}))
+    assert "What it earns cannot be told: Term: This cannot be read: give a number such as" in unreadable
     row.pop("Term")
-    assert "What it earns cannot be told without GrAppv and Term." in rowcast("predict", model, json.dumps(row))
+    assert "What it earns cannot be told: Term is missing." in rowcast("predict", model, json.dumps(row))
 
     few = tmp_path / "few.csv"
     with table.open() as file:

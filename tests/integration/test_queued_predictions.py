@@ -113,7 +113,7 @@ def test_events_follow_a_task_to_its_end(client, row):
     ("body", "status", "code"),
     [
         (b"{", 422, "json_invalid"),
-        (b'{"kind": "train", "model": "loans", "rows": []}', 422, "task_kind_unknown"),
+        (b'{"kind": "train", "model": "loans"}', 422, "task_kind_unknown"),
         (b'{"kind": "predict", "model": "nobody", "rows": []}', 404, "model_not_found"),
         (b'{"kind": "predict", "model": "loans@x/y", "rows": []}', 422, "alias_invalid"),
     ],
@@ -122,6 +122,19 @@ def test_what_cannot_be_a_task_is_refused_at_once(http, body, status, code):
     answer = http.post(TASKS, content=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("path", [TASKS, "/api/v1/trainings"])
+def test_two_different_keys_in_one_call_are_refused(http, row, path):
+    for keys in ("ab", "aba"):
+        answer = http.post(path, json=asked(row), headers=[("Idempotency-Key", key) for key in keys])
+        assert answer.status_code == 400
+        assert "two different Idempotency-Key" in answer.json()["detail"]
+
+
+def test_the_same_key_twice_is_one_key(http, row):
+    twice = [("Idempotency-Key", "twice over"), ("Idempotency-Key", "twice over")]
+    assert http.post(TASKS, json=asked(row), headers=twice).status_code == 202
 
 
 def test_the_same_call_again_is_the_same_task(http, row):

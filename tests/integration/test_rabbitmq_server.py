@@ -28,7 +28,7 @@ def stranger(rabbit_server, vhost, body):
 def test_a_table_comes_in_and_an_unknown_task_is_put_aside(server, rabbit_server, example):
     unknown = "f" * 32
     with server.client() as client:
-        stranger(rabbit_server, server.vhost, json.dumps({"v": 1, "task": unknown}))
+        stranger(rabbit_server, server.vhost, json.dumps({"v": 1, "tasks": [unknown]}))
         stranger(rabbit_server, server.vhost, "no message of ours")
 
         client.datasets.add(example, name="loans")

@@ -86,6 +86,7 @@ def test_someone_else_s_receipt_is_not_there(http, services):
         session.add(user)
         session.flush()
         key = create_key(session, user.id)
+    http.put("/api/v1/models/loans/sharing", json={"visibility": "everyone"}).raise_for_status()
     theirs, headers = predicted(http), {"X-API-Key": key}
     for method, path in (("GET", f"/{theirs}"), ("POST", f"/{theirs}/replay")):
         assert http.request(method, f"/api/v1/predictions{path}", headers=headers).status_code == 404

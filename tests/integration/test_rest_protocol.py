@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from rowcast.entrypoints.rest import serving
 from rowcast.entrypoints.rest.app import create_app
 from rowcast.entrypoints.rest.serving import HEAD_BYTES, bind, server
 from rowcast.settings import Settings
@@ -14,12 +15,12 @@ from rowcast.settings import Settings
 @pytest.fixture(scope="module")
 def address():
     [listener], ready = bind("127.0.0.1", 0), threading.Event()
-    serving = server(create_app(), Settings(log_level="error"), ready=ready.set)
-    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
+    running = server(create_app(), Settings(log_level="error"), ready=ready.set)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
     thread.start()
     assert ready.wait(30)
     yield listener.getsockname()
-    serving.should_exit = True
+    running.should_exit = True
     thread.join(30)
     listener.close()
 
@@ -51,6 +52,20 @@ def test_what_is_no_http_gets_a_problem_too(address, request_):
     assert status == 400
     assert b"content-type: application/problem+json" in head
     assert json.loads(body)["code"] == "http_invalid"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GE", b"GET /api/v1/health/live HTTP/1.1\r\nHost: x\r\n"])
+def test_who_never_comes_to_the_end_of_their_headers_is_hung_up_on(address, monkeypatch, begun):
+    monkeypatch.setattr(serving, "HEAD_SECONDS", 0.2)
+    with socket.create_connection(address, timeout=30) as connection:
+        if begun:
+            connection.sendall(begun)
+        assert connection.recv(100) == b""
+
+
+def test_who_is_slow_with_their_headers_but_comes_to_an_end_is_answered(address):
+    pieces = (b"GET /api/v1/nothing HTT", b"P/1.1\r\nHost: x\r\n", b"Connection: close\r\n\r\n")
+    assert exchange(address, *pieces)[0] == 404
 
 
 def test_headers_without_end_are_cut_off(address):

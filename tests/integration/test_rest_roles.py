@@ -1,28 +1,93 @@
-"""Every operation for every kind of caller: complete by construction, for it walks the application's own routes."""
+"""Every operation and page for every kind of caller: complete by construction, for it walks the application's own
+routes. One that nobody thought of here fails."""
+
+from __future__ import annotations
 
 import json
 
+import callers
 import pytest
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from rowcast.accounts.keys import create_key
-from rowcast.accounts.principal import Role
-from rowcast.accounts.tables import UserRow
+from rowcast.accounts.principal import INCLUDED, Role
 from rowcast.entrypoints.rest.app import ROUTERS, create_app
 from rowcast.entrypoints.rest.outcome import API
-from rowcast.entrypoints.rest.security import ROLES_ATTRIBUTE
+from rowcast.entrypoints.rest.security import RULE_ATTRIBUTE
 
-PUBLIC = {("GET", "/api/v1/health/live"), ("GET", "/api/v1/health/ready")}
+PUBLIC = {
+    ("GET", f"{API}/health/live"),
+    ("GET", f"{API}/health/ready"),
+    ("POST", f"{API}/session"),
+    ("POST", f"{API}/session/link"),
+    ("POST", f"{API}/sign-up"),
+    ("POST", f"{API}/password-reset"),
+    ("PUT", f"{API}/password-reset"),
+}
+"""What is called by who is not known yet."""
+
+OPEN_PAGES = {
+    "/",
+    "/sign-in",
+    "/sign-in/{name}",
+    "/sign-in/{name}/callback",
+    "/sign-up",
+    "/sign-out",
+    "/forgot",
+    "/reset",
+    "/invitation",
+    "/link",
+    "/language",
+}
+"""Pages for everyone: for those who come to be known by them."""
+
+SIGNED_PAGES = {
+    "/account",
+    "/confirm",
+    "/account/password",
+    "/account/email",
+    "/account/sessions/{session_id}/end",
+    "/account/identities/{name}",
+    "/account/identities/{identity_id}/remove",
+    "/api/docs",
+}
+"""Pages for who is signed in: everyone else is led to the sign-in page."""
+
+OTHERS = {f"{API}/openapi.json", "/metrics"}
+"""No pages and no operations of the document; tested below one by one."""
+
+MOUNTED = {"/assets", "/api/docs/files"}
+"""Files of the package."""
+
+NOT_WITH_SCOPES = {
+    ("POST", f"{API}/account/link"),
+    ("PUT", f"{API}/account/password"),
+    ("PUT", f"{API}/account/email"),
+    ("POST", f"{API}/email-confirmation"),
+}
+"""A key with scopes would gain by them what it may not do."""
+
 PLACEHOLDERS = {
     "name": "nothing",
+    "user": "nobody",
     "version": "latest",
     "number": "1",
     "alias": "challenger",
     "reference": "nothing",
     "task_id": "0" * 32,
     "receipt_id": "0" * 32,
+    "key_id": "0" * 32,
+    "session_id": "0" * 32,
+    "identity_id": "0" * 32,
     "which": "predictions",
 }
+KINDS = [
+    *("anonymous", "unknown key", "unknown session", "revoked key", "expired key", "expired session"),
+    *("blocked user", "blocked user in a session"),
+    *(role.value for role in Role),
+    *(f"{role} in a session" for role in Role),
+    *(f"{scope} alone" for scope in callers.Scope),
+]
 APP = create_app()
 
 
@@ -34,13 +99,13 @@ def _routes():
                 yield method, API + route.path, route
 
 
-def _admitted(route):
+def _rules(route):
     def walk(dependant):
         for inner in dependant.dependencies:
             yield from walk(inner)
-            roles = getattr(inner.call, ROLES_ATTRIBUTE, None)
-            if roles is not None:
-                yield roles
+            rule = getattr(inner.call, RULE_ATTRIBUTE, None)
+            if rule is not None:
+                yield rule
 
     return list(walk(route.dependant))
 
@@ -52,47 +117,125 @@ OPERATIONS = sorted(
         for method in (name.upper() for name in operations)
     }
 )
-
-
-ADMITTED = {(method, path): next(iter(_admitted(route)), None) for method, path, route in _routes()}
+RULES = {(method, path): next(iter(_rules(route)), None) for method, path, route in _routes()}
 
 
 def test_every_operation_names_who_may_call_it():
-    by_operation = {(method, path): _admitted(route) for method, path, route in _routes()}
+    by_operation = {(method, path): _rules(route) for method, path, route in _routes()}
     assert sorted(by_operation) == OPERATIONS, "an operation is not reached by this test"
-    for operation, admitted in by_operation.items():
-        assert len(admitted) == (0 if operation in PUBLIC else 1), operation
+    for operation, rules in by_operation.items():
+        assert len(rules) == (0 if operation in PUBLIC else 1), operation
+
+
+def test_every_address_is_an_operation_a_page_or_named_here():
+    addresses, mounted = set(), set()
+    for path, route in _flat(APP.routes):
+        (mounted if isinstance(route, Mount) else addresses).add(path)
+    operations = {path for _, path in OPERATIONS}
+    assert addresses - operations == OPEN_PAGES | SIGNED_PAGES | OTHERS
+    assert mounted == MOUNTED
+
+
+def _flat(routes, prefix=""):
+    """Addresses with their routes, also those of routers that the application keeps whole."""
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is None:
+            yield prefix + route.path, route
+        else:
+            yield from _flat(router.routes, prefix + route.include_context.prefix)
 
 
 @pytest.fixture(scope="module")
-def keys(assembled):
-    made = {"anonymous": None, "unknown": "rc_00000000_" + "x" * 43}
-    with assembled.database.transaction() as session:
-        for role in Role:
-            user = UserRow(name=f"a {role}", role=role.value)
-            session.add(user)
-            session.flush()
-            made[role.value] = create_key(session, user.id)
+def http(assembled):
+    return TestClient(create_app(assembled), raise_server_exceptions=False, follow_redirects=False)
+
+
+@pytest.fixture(scope="module")
+def everybody(assembled):
+    made = callers.everybody(assembled.database)
+    assert set(made) == set(KINDS)
     return made
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-@pytest.mark.parametrize("caller", ["anonymous", "unknown", *Role])
-def test_who_gets_in(assembled, keys, method, path, caller):
-    admitted = ADMITTED[(method, path)]
-    http = TestClient(create_app(assembled), raise_server_exceptions=False)
-    headers = {"Authorization": f"Bearer {keys[caller]}"} if keys[caller] else {}
-    answer = http.request(method, path.format(**PLACEHOLDERS), headers=headers)
-    if admitted is None:
-        assert answer.status_code in (200, 503)
-    elif caller in ("anonymous", "unknown"):
-        assert answer.status_code == 401
-    elif caller not in admitted:
-        assert answer.status_code == 403
-    else:
+def test_who_gets_in(assembled, http, everybody, method, path, kind):
+    rule, caller = RULES[(method, path)], everybody[kind]
+    if (method, path) == ("DELETE", f"{API}/session") and caller.user_id:
+        caller = callers.signed_in_again(assembled.database, caller)
+    answer = http.request(method, path.format(**PLACEHOLDERS), headers=caller.headers)
+    http.cookies.clear()
+    if rule is None:
         assert answer.status_code not in (401, 403)
+        assert answer.status_code < 500 or path.endswith("/health/ready")
+    elif caller.role is None:
+        assert answer.status_code == 401
+    elif not _admits(rule, caller):
+        assert answer.status_code == 403
+        assert answer.json()["code"] in ("role_required", "scope_required")
+    elif (method, path) in NOT_WITH_SCOPES and caller.scopes is not None:
+        assert answer.status_code == 422 or answer.json()["code"] == "scope_required"
+    else:
+        assert answer.status_code not in (401, 403), answer.text
         assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         body = json.loads(answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
         assert {"type", "title", "status", "detail", "code"} <= set(body)
+
+
+def _admits(rule, caller):
+    held = caller.scopes
+    scopes = None if held is None else held.union(*(INCLUDED.get(scope, frozenset()) for scope in held))
+    return caller.role in rule.roles and (scopes is None or bool(scopes & set(rule.scopes)))
+
+
+@pytest.mark.parametrize("kind", [f"{role} in a session" for role in Role])
+@pytest.mark.parametrize(("method", "path"), [one for one in OPERATIONS if one[0] != "GET"])
+def test_a_page_elsewhere_changes_nothing_with_the_cookie(http, everybody, method, path, kind):
+    """Neither one that says where it is, nor a request that does not show where it is from."""
+    cookie = {"Cookie": everybody[kind].headers["Cookie"]}
+    for elsewhere in ({"Origin": "https://elsewhere.example"}, {"Sec-Fetch-Site": "cross-site"}, {}):
+        answer = http.request(method, path.format(**PLACEHOLDERS), headers={**cookie, **elsewhere})
+        http.cookies.clear()
+        if (method, path) in PUBLIC and not elsewhere:
+            continue
+        assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("page", sorted(SIGNED_PAGES))
+def test_pages_for_who_is_signed_in(http, everybody, page, kind):
+    caller = everybody[kind]
+    method = "GET" if page in ("/account", "/api/docs") else "POST"
+    answer = http.request(method, page.format(**PLACEHOLDERS), headers=caller.headers)
+    http.cookies.clear()
+    known = caller.role is not None and "Cookie" in caller.headers
+    if known:
+        assert answer.status_code < 500
+        assert "/sign-in" not in answer.headers.get("location", "")
+    elif caller.role is None:
+        assert answer.status_code in (303, 401, 403)
+        assert answer.status_code != 303 or answer.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("page", sorted(OPEN_PAGES))
+def test_pages_for_everyone(http, everybody, page, kind):
+    caller, page = everybody[kind], page.format(**PLACEHOLDERS)
+    answer = http.get(page, headers=caller.headers)
+    http.cookies.clear()
+    signed_in = caller.role is not None and "Cookie" in caller.headers
+    assert answer.status_code == http.get(page).status_code < 500 or (signed_in and answer.status_code == 303)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_document_and_the_figures(http, everybody, kind):
+    caller = everybody[kind]
+    document = http.get(f"{API}/openapi.json", headers=caller.headers)
+    figures = http.get("/metrics", headers=caller.headers)
+    http.cookies.clear()
+    assert document.status_code == (401 if caller.role is None else 200)
+    may = caller.role is Role.ADMIN and (caller.scopes is None or callers.Scope.ADMIN in caller.scopes)
+    assert figures.status_code == (401 if caller.role is None else 200 if may else 403)

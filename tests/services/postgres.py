@@ -77,6 +77,18 @@ class PrivatePostgres:
             send(pid, signal.SIGKILL)
         self._process.wait(timeout=30)
 
+    def freeze(self) -> None:
+        """Stop it in its tracks: its connections stay, and nothing is answered any more."""
+        assert self._process is not None
+        for pid in [self._process.pid, *descendants(self._process.pid)]:
+            send(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was."""
+        assert self._process is not None
+        for pid in [*descendants(self._process.pid), self._process.pid]:
+            send(pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """End it, rolling back what is open; the data stay."""
         if self._process is not None and self._process.poll() is None:

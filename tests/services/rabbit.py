@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from services.certificates import write_certificates
 from services.processes import START_SECONDS, Guard, alive, answers, descendants, listens, ports, send, wait_for
 
 USER, PASSWORD = "app", "s3cret"
@@ -36,7 +37,8 @@ class PrivateRabbit:
     Another process reaches a broker that runs by making this of the same folder.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, tls: bool = False) -> None:
+        """``tls`` has it listen on ``tls_port`` too, with a certificate that ``authority`` signed."""
         self.folder = folder or Path(tempfile.mkdtemp(prefix="rowcast-rabbit-"))
         self._guard = None if folder else Guard(self.folder)
         self.log = self.folder / "log"
@@ -44,6 +46,8 @@ class PrivateRabbit:
         self.port, self.management_port, self._node_port, self._epmd_port = known.get("ports") or ports(4)
         self._pids: dict[str, int] = known.get("pids", {})
         self._processes: list[subprocess.Popen[bytes]] = []
+        self.tls_port = ports(1)[0] if tls else None
+        self.authority = self.folder / "authority.pem"
 
     @property
     def url(self) -> str:
@@ -75,6 +79,16 @@ class PrivateRabbit:
         """End it as a loss of power would, as far as a process can tell."""
         self._end("broker", signal.SIGKILL)
         wait_for(lambda: not self._named(), "epmd to forget the broker", self.log)
+
+    def freeze(self) -> None:
+        """Stop it in its tracks: its connections stay, and nothing is answered any more."""
+        for pid in [self._pids["broker"], *descendants(self._pids["broker"])]:
+            send(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was."""
+        for pid in [*descendants(self._pids["broker"]), self._pids["broker"]]:
+            send(pid, signal.SIGCONT)
 
     def stop(self) -> None:
         """End it; the data stay."""
@@ -131,7 +145,16 @@ class PrivateRabbit:
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management_port}\n"
             f"log.console = true\nlog.console.level = warning\nlog.file = false\n"
-            f"disk_free_limit.absolute = 50MB\nload_definitions = {definitions}\n"
+            f"disk_free_limit.absolute = 50MB\nload_definitions = {definitions}\n{self._encryption()}"
+        )
+
+    def _encryption(self) -> str:
+        if self.tls_port is None:
+            return ""
+        key, certificate = write_certificates(self.authority)
+        return (
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\nssl_options.cacertfile = {self.authority}\n"
+            f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
         )
 
     def _environment(self) -> dict[str, str]:

@@ -11,12 +11,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from rowcast import __version__
 from rowcast.client.credentials import is_local
 from rowcast.client.retries import retry_after
+from rowcast.datasets.texts import path_of
 from rowcast.errors import (
     Conflict,
     Forbidden,
     Internal,
     InvalidInput,
     NotFound,
+    PaymentRequired,
     Problem,
     RowcastError,
     TimedOut,
@@ -30,8 +32,9 @@ T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 BY_STATUS: dict[int, type[RowcastError]] = {
-    400: InvalidInput, 401: Unauthenticated, 403: Forbidden, 404: NotFound, 408: TimedOut, 409: Conflict, 413: TooLarge,
-    422: InvalidInput, 429: TooMany, 502: Unavailable, 503: Unavailable, 504: TimedOut,
+    400: InvalidInput, 401: Unauthenticated, 402: PaymentRequired, 403: Forbidden, 404: NotFound,
+    408: TimedOut, 409: Conflict, 413: TooLarge, 422: InvalidInput, 429: TooMany,
+    502: Unavailable, 503: Unavailable, 504: TimedOut,
 }  # fmt: skip
 
 
@@ -123,7 +126,7 @@ def _listed(body: dict[str, Any]) -> list[Problem]:
 
 def _problems(error: ValidationError) -> list[Problem]:
     return [
-        Problem(code=fault["type"], message=fault["msg"], field=".".join(map(str, fault["loc"])) or None)
+        Problem(code=fault["type"], message=fault["msg"], field=path_of(fault["loc"]) or None)
         for fault in error.errors(include_input=False, include_url=False)
     ]
 

@@ -18,10 +18,11 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An address and a key. The key never shows in a repr."""
+    """An address and a key, which never shows in a repr; ``key_id`` is that of a key that ``rowcast login`` made."""
 
     url: str
     api_key: str | None = field(default=None, repr=False)
+    key_id: str | None = None
 
 
 def resolve(
@@ -54,7 +55,7 @@ def load(folder: Path) -> Credentials:
     path = folder / FILE
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
-        return Credentials(str(saved["url"]).rstrip("/"), saved.get("api_key"))
+        return Credentials(str(saved["url"]).rstrip("/"), saved.get("api_key"), saved.get("key_id"))
     except FileNotFoundError:
         return Credentials(DEFAULT_URL)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -64,13 +65,17 @@ def load(folder: Path) -> Credentials:
 
 
 def save(folder: Path, url: str, api_key: str | None) -> Path:
-    """Write ``credentials.json``, readable by its owner alone; without a key the one that is there stays.
+    """Write ``credentials.json``, readable by its owner alone; without a key the one that is there stays."""
+    kept = load(folder)
+    return write(folder, Credentials(url, api_key or kept.api_key, None if api_key else kept.key_id))
 
-    The file is replaced whole, so a reader never sees half of it.
-    """
+
+def write(folder: Path, credentials: Credentials) -> Path:
+    """The same for all of it. The file is replaced whole, so a reader never sees half of it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    content = json.dumps({"url": url, "api_key": api_key or load(folder).api_key})
+    known = {"url": credentials.url, "api_key": credentials.api_key, "key_id": credentials.key_id}
+    content = json.dumps({name: value for name, value in known.items() if value is not None or name == "api_key"})
     draft = folder / f".credentials-{os.getpid()}"
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

@@ -25,6 +25,13 @@ VALUE_TYPES: dict[Kind, type[pl.DataType]] = {
     Kind.IDENTIFIER: pl.String,
 }
 
+_SIGNS = "$€£¥₽₹"
+_USUAL = {
+    ".": rf"^[{_SIGNS}]?[0-9]{{1,3}}(?:,[0-9]{{3}})*(?:\.[0-9]+)?$",
+    ",": rf"^[{_SIGNS}]?[0-9]{{1,3}}(?:\.[0-9]{{3}})*(?:,[0-9]+)?$",
+}
+"""By decimal mark the way in which most amounts are written: a few of all that ``values.NUMBER`` allows."""
+
 
 def column(name: str) -> pl.Expr:
     """The column of exactly that name; ``pl.col`` would take ``^.*$`` for a pattern."""
@@ -91,16 +98,29 @@ def _numbers(text: pl.Series, decimal_mark: str) -> pl.Series:
 
 
 def _cleaned_numbers(text: pl.Series, decimal_mark: str) -> pl.Series:
+    """Amounts such as "$60,000.00" at once; the others as ``values.read_number`` cleans them."""
+    usual = text.str.contains(_USUAL[decimal_mark]).fill_null(False)
+    digits = _digits(text.str.strip_chars_start(_SIGNS), decimal_mark)
+    numbers = _finite(digits.zip_with(usual, pl.Series([None], dtype=pl.String)).cast(pl.Float64, strict=False))
+    places = (~usual & text.is_not_null()).arg_true()
+    return numbers.scatter(places, _any_numbers(text.gather(places), decimal_mark)) if places.len() else numbers
+
+
+def _any_numbers(text: pl.Series, decimal_mark: str) -> pl.Series:
     bare = text.str.replace_all(values.NOISE, "")
     negative = bare.str.starts_with("(") & bare.str.ends_with(")") & (bare.str.len_bytes() > 1)
     bare = bare.str.slice(1, (bare.str.len_chars().cast(pl.Int64) - 2).clip(0)).zip_with(negative, bare)
     is_number = bare.str.contains(f"^(?:{values.NUMBER[decimal_mark]})$") & ~bare.str.ends_with("\n")
-    grouping = "." if decimal_mark == "," else ","
-    digits = bare.str.replace_all(grouping, "", literal=True)
-    if decimal_mark == ",":
-        digits = digits.str.replace_all(",", ".", literal=True)
-    numbers = _finite(digits.zip_with(is_number, pl.Series([None], dtype=pl.String)).cast(pl.Float64, strict=False))
+    digits = _digits(bare, decimal_mark).zip_with(is_number, pl.Series([None], dtype=pl.String))
+    numbers = _finite(digits.cast(pl.Float64, strict=False))
     return (-numbers).zip_with(negative.fill_null(False), numbers)
+
+
+def _digits(numbers: pl.Series, decimal_mark: str) -> pl.Series:
+    """Without grouping, and with a decimal point."""
+    if decimal_mark == ".":
+        return numbers.str.replace_all(",", "", literal=True)
+    return numbers.str.replace_all(".", "", literal=True).str.replace_all(",", ".", literal=True)
 
 
 def _scalars(text: pl.Series, read: Callable[[str], float | None]) -> pl.Series:
@@ -110,7 +130,13 @@ def _scalars(text: pl.Series, read: Callable[[str], float | None]) -> pl.Series:
 
 def _by_distinct(text: pl.Series, read: Callable[[pl.Series], pl.Series]) -> pl.Series:
     """Read each distinct cell once: most columns repeat themselves."""
-    distinct = text.unique()
-    if distinct.len() * 2 > text.len():
+    if mostly_distinct(text):
         return read(text)
+    distinct = text.unique()
     return text.replace_strict(distinct, read(distinct), return_dtype=pl.Float64)
+
+
+def mostly_distinct(cells: pl.Series) -> bool:
+    """Whether hardly a cell is met twice, so that looking for distinct ones saves nothing."""
+    count = cells.approx_n_unique()
+    return isinstance(count, int) and count * 2 > cells.len()

@@ -1,6 +1,7 @@
 """The catalogue of datasets: names, their content-addressed versions, and who may change them.
 
-Everyone may look. Analysts add and delete; what belongs to someone else is changed only by an administrator.
+A dataset is seen by its owner, by administrators and by whom it is shared with; for everyone else it is not there.
+Analysts add and delete; what belongs to someone else is changed only by an administrator.
 The caller commits, then deletes from storage what a function returned to be deleted.
 """
 
@@ -8,15 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, undefer
 
+from rowcast.accounts.audit import record
 from rowcast.accounts.principal import Principal, Role
+from rowcast.accounts.sharing import visible
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Visibility
 from rowcast.datasets.names import check_name, is_name, nearest
 from rowcast.datasets.schema import FeatureSchema
-from rowcast.datasets.tables import DatasetRow, DatasetVersionRow
+from rowcast.datasets.tables import DatasetGrantRow, DatasetRow, DatasetVersionRow
 from rowcast.datasets.views import Dataset, DatasetVersion, DatasetVersionDetail, TableProfile
 from rowcast.errors import Conflict, Forbidden, NotFound
 from rowcast.paging import page, storable
@@ -80,6 +84,7 @@ def add_version(
         created_by=principal.id,
     )
     session.add(version)
+    record(session, "dataset.version_added", name, principal=principal, version=version.number)
     session.flush()
     return version, True
 
@@ -88,17 +93,23 @@ def find_dataset(session: Session, principal: Principal, name: str, *, for_updat
     """The dataset of that name; ``for_update`` locks it, so that changes of it follow one another.
 
     Raises:
-        NotFound: there is none; the message names one that is called nearly so.
+        NotFound: there is none that the caller may see; the message names one that is called nearly so.
     """
-    query = select(DatasetRow).where(DatasetRow.name == name)
+    query = select(DatasetRow).where(DatasetRow.name == name, seen_by(principal))
     if for_update:
         query = query.with_for_update().execution_options(populate_existing=True)
     dataset = session.scalar(query) if is_name(name) else None
     if dataset is not None:
         return dataset
-    meant = nearest(name, session.scalars(select(DatasetRow.name).order_by(DatasetRow.name).limit(1000)))
+    names = select(DatasetRow.name).where(seen_by(principal)).order_by(DatasetRow.name).limit(1000)
+    meant = nearest(name, session.scalars(names))
     hint = f"Did you mean '{meant}'?" if meant else "List the datasets to see their names."
     raise NotFound("dataset_not_found", f"There is no dataset of this name. {hint}")
+
+
+def seen_by(principal: Principal) -> ColumnElement[bool]:
+    """The datasets that the caller may see."""
+    return visible(principal, DatasetRow, DatasetGrantRow.dataset_id, DatasetGrantRow.user_id)
 
 
 def find_version(
@@ -123,8 +134,9 @@ def find_version(
 def list_datasets(
     session: Session, principal: Principal, *, limit: int = 50, after: str | None = None
 ) -> tuple[list[Dataset], str | None]:
-    """Datasets by name, each with its newest version, and the cursor of the next page."""
-    rows, following = page(session, _datasets(), [DatasetRow.name], limit=limit, after=after)
+    """Datasets that the caller may see, by name, each with its newest version, and the cursor of the next page."""
+    query = _datasets().where(seen_by(principal))
+    rows, following = page(session, query, [DatasetRow.name], limit=limit, after=after)
     return [_dataset_view(*row) for row in rows], following
 
 
@@ -191,6 +203,7 @@ def replace_schema(
     version.schema = schema
     version.profile = profile
     version.column_count = len(schema["features"])
+    record(session, "dataset.read_anew", name, principal=principal, version=version.number)
     session.flush()
     return version
 
@@ -208,8 +221,10 @@ def delete_dataset(session: Session, principal: Principal, name: str) -> list[st
     check_may_change(principal, dataset)
     own = select(DatasetVersionRow.content_hash).where(DatasetVersionRow.dataset_id == dataset.id)
     hashes = sorted(session.scalars(own))
-    session.execute(delete(DatasetVersionRow).where(DatasetVersionRow.dataset_id == dataset.id))
+    for table in (DatasetVersionRow, DatasetGrantRow):
+        session.execute(delete(table).where(table.dataset_id == dataset.id))
     session.delete(dataset)
+    record(session, "dataset.deleted", name, principal=principal)
     session.flush()
     return hashes
 
@@ -273,6 +288,7 @@ def _dataset_view(dataset: DatasetRow, owner: str, latest: DatasetVersionRow, cr
         description=dataset.description,
         owner=owner,
         created_at=dataset.created_at,
+        visibility=Visibility(dataset.visibility),
         latest=_version_view(dataset, latest, creator),
         dictionary=dataset.dictionary,
     )

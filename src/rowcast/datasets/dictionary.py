@@ -8,9 +8,11 @@ from typing import Any
 import yaml
 from sqlalchemy.orm import Session
 
+from rowcast.accounts.audit import record
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.catalogue import check_may_change, find_dataset, find_version
 from rowcast.datasets.names import nearest
+from rowcast.datasets.texts import REFUSED, is_plain
 from rowcast.errors import InvalidInput, Problem, TooLarge
 
 MAX_BYTES = 1_000_000
@@ -124,6 +126,7 @@ def _store(
     given = {column: (text or "").strip() for column, text in descriptions.items()}
     merged = {**dataset.dictionary, **given} if keep else given
     dataset.dictionary = {column: text for column, text in merged.items() if text}
+    record(session, "dataset.described", name, principal=principal)
     session.flush()
     return dict(dataset.dictionary)
 
@@ -139,8 +142,8 @@ def _problems(descriptions: Mapping[str, Any], columns: list[str], described: se
             problems.append(Problem(code="column_unknown", message=f"No such column{hint}", field=column[:100]))
         elif text is not None and not isinstance(text, str):
             problems.append(Problem(code="description_invalid", message="A description is a text.", field=column))
-        elif text and (len(text) > MAX_DESCRIPTION or "\0" in text):
-            message = f"A description has at most {MAX_DESCRIPTION} characters, none of them NUL."
+        elif text and (len(text) > MAX_DESCRIPTION or not is_plain(text)):
+            message = f"A description has at most {MAX_DESCRIPTION} characters. {REFUSED}"
             problems.append(Problem(code="description_invalid", message=message, field=column))
         if len(problems) == MAX_PROBLEMS:
             break

@@ -20,6 +20,16 @@ class DatasetRow(Base):
     description: Mapped[str | None] = mapped_column(Text)
     dictionary: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    visibility: Mapped[str] = mapped_column(String(10), default="private")
+
+
+class DatasetGrantRow(Base):
+    """A user whom a dataset is shared with by name."""
+
+    __tablename__ = "dataset_grants"
+
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class DatasetVersionRow(Base):

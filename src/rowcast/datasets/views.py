@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from rowcast.accounts.views import Visibility
 from rowcast.datasets.schema import FeatureSchema, Kind
 
 WarningCode = Literal[
@@ -111,6 +112,9 @@ class Dataset(BaseModel):
     description: str | None = Field(default=None, description="What it is.")
     owner: str = Field(description="Who made it.")
     created_at: datetime = Field(description="When its first version was added.")
+    visibility: Visibility = Field(
+        default=Visibility.PRIVATE, description="Who may see it and train on it beside its owner."
+    )
     latest: DatasetVersion = Field(description="Its newest version.")
     dictionary: dict[str, str] = Field(default_factory=dict, description="What each column means.")
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rowcast.accounts.keys import Keyring
+from anyio import CapacityLimiter
+
+from rowcast.accounts.access import Access
+from rowcast.accounts.identities import Identities
+from rowcast.accounts.keyring import Keyring
+from rowcast.accounts.mail import Mail
+from rowcast.accounts.passwords import Passwords
+from rowcast.accounts.providers import Provider
+from rowcast.accounts.rates import Rates
+from rowcast.accounts.sessions import Sessions
+from rowcast.credits.ledger import Ledger
+from rowcast.credits.tariff import Tariff
 from rowcast.datasets.ports import Storage
+from rowcast.entrypoints.exposition import Metrics
+from rowcast.entrypoints.measures import Measures
+from rowcast.entrypoints.v2.counts import Statistics
+from rowcast.monitoring.licensing import Installation
 from rowcast.monitoring.receipts import Receipts
 from rowcast.scoring.catalog import Catalog
 from rowcast.settings import Settings
@@ -31,7 +48,23 @@ class Services:
     lookups: Lookups
     notices: Notices
     keyring: Keyring
+    sessions: Sessions
+    passwords: Passwords
+    access: Access
+    identities: Identities
+    providers: Mapping[str, Provider]
+    """What people can sign in with beside a password, by name."""
+    mail: Mail | None
     catalog: Catalog
     receipts: Receipts
+    measures: Measures
+    metrics: Metrics
     incoming: Path
     """A folder in which uploads arrive before they go to the storage."""
+    turns: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(len(os.sched_getaffinity(0))))
+    """For what keeps a processor busy: as many at a time as there are."""
+    rates: Rates = field(default_factory=Rates)
+    tariff: Tariff = field(default_factory=Tariff)
+    ledger: Ledger = field(default_factory=Ledger)
+    installation: Installation = field(default_factory=Installation)
+    statistics: Statistics = field(default_factory=Statistics)

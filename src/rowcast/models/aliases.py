@@ -7,6 +7,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rowcast.accounts import audit
 from rowcast.accounts.principal import Principal
 from rowcast.accounts.tables import UserRow
 from rowcast.errors import Conflict, NotFound
@@ -146,6 +147,8 @@ def record(
         model_id=model.id, alias=alias, previous=previous, number=number, action=action, moved_by=principal.id
     )
     session.add(event)
+    deed = "model.promoted" if number is not None else "model.alias_removed"
+    audit.record(session, deed, model.name, principal=principal, alias=alias, version=number, how=action)
     session.flush()
     return _view(event, principal.name)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from rowcast.accounts.audit import record
 from rowcast.accounts.principal import Principal
 from rowcast.accounts.tables import UserRow
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.datasets.tables import DatasetVersionRow
 from rowcast.errors import InvalidInput, NotFound
 from rowcast.models.decide.fitting import Subject, faults, filled_in, schema_of
+from rowcast.models.decide.numbered import NumberedPolicy
 from rowcast.models.decide.policy import Policy
 from rowcast.models.recipe import Problem
 from rowcast.models.references import (
@@ -28,19 +29,6 @@ from rowcast.models.references import (
 from rowcast.models.tables import ModelRow, ModelVersionRow, PolicyRow
 from rowcast.models.views import PolicyVersion
 from rowcast.paging import page, storable
-
-
-@dataclass(frozen=True, slots=True)
-class NumberedPolicy:
-    """A policy as predictions use it, with the schema of the columns that its amounts are read from."""
-
-    number: int
-    policy: Policy
-    columns: FeatureSchema
-
-    @staticmethod
-    def of(row: PolicyRow) -> NumberedPolicy:
-        return NumberedPolicy(row.number, Policy.model_validate(row.content), FeatureSchema.model_validate(row.columns))
 
 
 def set_policy(
@@ -67,6 +55,7 @@ def set_policy(
         created_by=principal.id,
     )
     session.add(row)
+    record(session, "policy.set", model.name, principal=principal, number=row.number)
     session.flush()
     return _view(model, row, principal.name)
 
@@ -112,8 +101,28 @@ def policies_in_force(session: Session) -> dict[str, NumberedPolicy]:
     """By the model's id the policies in force that decide something."""
     newest = select(PolicyRow.model_id, func.max(PolicyRow.number)).group_by(PolicyRow.model_id)
     rows = session.scalars(select(PolicyRow).where(tuple_(PolicyRow.model_id, PolicyRow.number).in_(newest)))
-    found = {row.model_id: NumberedPolicy.of(row) for row in rows}
+    read = columns_read(session)
+    found = {row.model_id: NumberedPolicy.of(row, read[row.model_id]) for row in rows}
     return {model_id: policy for model_id, policy in found.items() if policy.policy.decides}
+
+
+def columns_read(session: Session, model_id: str | None = None, last: int | None = None) -> dict[str, frozenset[str]]:
+    """By model the names of all columns that its policies, or those up to number ``last``, have read."""
+    query = select(PolicyRow.model_id, PolicyRow.columns)
+    if model_id is not None:
+        query = query.where(PolicyRow.model_id == model_id)
+    if last is not None:
+        query = query.where(PolicyRow.number <= last)
+    found: dict[str, set[str]] = {}
+    for id_, columns in session.execute(query):
+        found.setdefault(id_, set()).update(feature["name"] for feature in columns["features"])
+    return {id_: frozenset(names) for id_, names in found.items()}
+
+
+def columns_read_of(session: Session, model_version_id: str) -> frozenset[str]:
+    """``columns_read`` of the model that this version belongs to."""
+    model_id = session.scalar(select(ModelVersionRow.model_id).where(ModelVersionRow.id == model_version_id))
+    return columns_read(session, model_id or "").get(model_id or "", frozenset())
 
 
 def numbered(session: Session, model_version_id: str, number: int) -> NumberedPolicy:
@@ -126,7 +135,7 @@ def numbered(session: Session, model_version_id: str, number: int) -> NumberedPo
     row = session.scalar(query.where(ModelVersionRow.id == model_version_id, PolicyRow.number == number))
     if row is None:
         raise NotFound("policy_not_found", "The policy is gone with its model.")
-    return NumberedPolicy.of(row)
+    return NumberedPolicy.of(row, columns_read(session, row.model_id, number)[row.model_id])
 
 
 def fitting(policy: Policy, subject: Subject) -> Policy:

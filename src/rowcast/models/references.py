@@ -1,6 +1,7 @@
 """How callers name a model: ``name``, ``name@alias`` or ``name@number``; and finding what they mean.
 
-Everyone may look. What belongs to someone else is changed only by an administrator.
+A model is seen by its owner, by administrators and by whom it is shared with; for everyone else it is not there. What
+belongs to someone else is changed only by an administrator.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
 from rowcast.accounts.principal import Principal, Role
+from rowcast.accounts.sharing import visible
 from rowcast.datasets.names import is_name, nearest
 from rowcast.errors import Forbidden, InvalidInput, NotFound
-from rowcast.models.tables import AliasRow, ModelRow, ModelVersionRow
+from rowcast.models.tables import AliasRow, ModelGrantRow, ModelRow, ModelVersionRow
 from rowcast.paging import storable
 
 CHAMPION = "champion"
@@ -77,16 +79,21 @@ def find_model(session: Session, principal: Principal, name: str, *, for_update:
     """The model of that name; ``for_update`` locks it, so that changes of it follow one another.
 
     Raises:
-        NotFound: there is none; the message names one that is called nearly so.
+        NotFound: there is none that the caller may see; the message names one that is called nearly so.
     """
-    query = select(ModelRow).where(ModelRow.name == name)
+    query = select(ModelRow).where(ModelRow.name == name, seen_by(principal))
     if for_update:
         query = query.with_for_update().execution_options(populate_existing=True)
     model = session.scalar(query) if is_name(name) else None
     if model is not None:
         return model
-    names = session.scalars(select(ModelRow.name).order_by(ModelRow.name).limit(1000)).all()
-    raise model_not_found(name, names)
+    names = select(ModelRow.name).where(seen_by(principal)).order_by(ModelRow.name).limit(1000)
+    raise model_not_found(name, session.scalars(names).all())
+
+
+def seen_by(principal: Principal) -> ColumnElement[bool]:
+    """The models that the caller may see."""
+    return visible(principal, ModelRow, ModelGrantRow.model_id, ModelGrantRow.user_id)
 
 
 def find_version(

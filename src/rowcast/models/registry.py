@@ -1,6 +1,7 @@
 """The registry: trained models, their numbered versions, and what is known of each.
 
-Everyone may look. Analysts register and delete; what belongs to someone else is changed only by an administrator.
+Who may see a model may look at all of it. Analysts register and delete; what belongs to someone else is changed only by
+an administrator.
 The caller commits, then deletes from storage what a function returned to be deleted.
 """
 
@@ -16,16 +17,18 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from rowcast.accounts.audit import record
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Visibility
 from rowcast.datasets.names import check_name
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import Conflict, Unavailable
 from rowcast.models import aliases
 from rowcast.models.recipe import Recipe, RetrainRequest, TrainingRequest
-from rowcast.models.references import CHAMPION, aliases_of, check_may_change, find_model, find_version
-from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow, PolicyRow
+from rowcast.models.references import CHAMPION, aliases_of, check_may_change, find_model, find_version, seen_by
+from rowcast.models.tables import AliasEventRow, AliasRow, ModelGrantRow, ModelRow, ModelVersionRow, PolicyRow
 from rowcast.models.views import Candidate, Model, ModelVersion, ModelVersionDetail, TrainingResult
 from rowcast.paging import page
 
@@ -89,6 +92,8 @@ def register(
             versions.append(_add_version(session, principal, model, request, task_id, candidate, bundle))
             versions[-1].dataset_version_id = dataset_version_id
         session.flush()
+        numbers = [version.number for version in versions]
+        record(session, "model.trained", model.name, principal=principal, versions=numbers, task=task_id)
         if request.promote or alone:
             aliases.move(session, principal, model, CHAMPION, versions[0].number, "promote")
     return _result(session, model, versions, outcome)
@@ -97,8 +102,8 @@ def register(
 def list_models(
     session: Session, principal: Principal, *, limit: int = 50, after: str | None = None
 ) -> tuple[list[Model], str | None]:
-    """Models by name, each with its champion, and the cursor of the next page."""
-    query = select(ModelRow, UserRow.name).join(UserRow, UserRow.id == ModelRow.owner_id)
+    """Models that the caller may see, by name, each with its champion, and the cursor of the next page."""
+    query = select(ModelRow, UserRow.name).join(UserRow, UserRow.id == ModelRow.owner_id).where(seen_by(principal))
     rows, following = page(session, query, [ModelRow.name], limit=limit, after=after)
     return _model_views(session, [(model, owner) for model, owner in rows]), following
 
@@ -174,6 +179,7 @@ def delete_version(session: Session, principal: Principal, name: str, number: in
             "version_in_use", f"{named} of model '{name}' points at this version. Move or remove that first."
         )
     session.delete(version)
+    record(session, "model.version_deleted", name, principal=principal, version=number)
     session.flush()
     return [version.bundle_key]
 
@@ -188,9 +194,10 @@ def delete_model(session: Session, principal: Principal, name: str) -> list[str]
     model = find_model(session, principal, name, for_update=True)
     check_may_change(principal, model)
     keys = session.scalars(select(ModelVersionRow.bundle_key).where(ModelVersionRow.model_id == model.id)).all()
-    for table in (AliasEventRow, AliasRow, PolicyRow, ModelVersionRow):
+    for table in (AliasEventRow, AliasRow, PolicyRow, ModelVersionRow, ModelGrantRow):
         session.execute(delete(table).where(table.model_id == model.id))
     session.delete(model)
+    record(session, "model.deleted", name, principal=principal)
     session.flush()
     return sorted(keys)
 
@@ -332,6 +339,7 @@ def _model_views(session: Session, models: Sequence[tuple[ModelRow, str]]) -> li
                 description=model.description,
                 owner=owner,
                 created_at=model.created_at,
+                visibility=Visibility(model.visibility),
                 version_count=counts.get(model.id, 0),
                 aliases=pointing[model.id],
                 champion=_version_view(model, *champion, pointing[model.id]) if champion else None,

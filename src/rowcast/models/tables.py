@@ -21,6 +21,18 @@ class ModelRow(Base):
     last_number: Mapped[int] = mapped_column(default=0)
     """The highest version number ever given; numbers of deleted versions are not used again."""
     created_at: Mapped[datetime] = mapped_column(default=now)
+    visibility: Mapped[str] = mapped_column(String(10), default="private")
+    times_shared: Mapped[int] = mapped_column(default=0)
+    """How often who may see it was changed: what tells that it was."""
+
+
+class ModelGrantRow(Base):
+    """A user whom a model is shared with by name."""
+
+    __tablename__ = "model_grants"
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class ModelVersionRow(Base):

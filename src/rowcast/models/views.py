@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from rowcast.accounts.views import Visibility
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.models.decide.policy import Color, Policy
 from rowcast.models.recipe import Problem, Recipe
@@ -115,6 +116,9 @@ class Model(BaseModel):
     description: str | None = Field(default=None, description="What it is for.")
     owner: str = Field(description="Who made it.")
     created_at: datetime = Field(description="When its first version was made.")
+    visibility: Visibility = Field(
+        default=Visibility.PRIVATE, description="Who may see it and predict with it beside its owner."
+    )
     version_count: int = Field(description="How many versions it has.")
     aliases: dict[str, int] = Field(description="Aliases, each with the version it points at.")
     champion: ModelVersion | None = Field(default=None, description="The version that serves by default.")
@@ -170,11 +174,17 @@ class ProfitCurve(BaseModel):
     rows: int = Field(description="Held-out cases whose amounts are known.")
     unknown: int = Field(description="Held-out cases left out, for some amount of theirs is not known.")
     points: list[ProfitPoint] = Field(description="At most 200 points, lowest threshold first.")
-    best: ProfitPoint = Field(description="The highest of all points, also of those not listed.")
+    best: ProfitPoint = Field(
+        description="Where all cases together are expected to earn most, by their calibrated probabilities; the "
+        "highest point only where what they did earn speaks clearly for that."
+    )
     new_cases: Spread = Field(
         description="What a case earns on average when the best threshold is chosen on other cases (five parts)."
     )
     half: ProfitPoint = Field(description="With the threshold 0.5.")
+    each: ProfitPoint = Field(
+        description="If each case is decided on by its own expected profit (bands with the measure 'profit')."
+    )
     accept_all: ProfitPoint = Field(description="If all were accepted.")
     decline_all: ProfitPoint = Field(description="If all were declined.")
     yellow: ProfitPoint | None = Field(default=None, description="With the policy's threshold yellow.")

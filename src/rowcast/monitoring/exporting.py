@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from rowcast.accounts.principal import Principal
+from rowcast.identifiers import moment_of
 from rowcast.models.tables import ModelVersionRow
-from rowcast.monitoring.identifiers import moment_of
 from rowcast.monitoring.packing import unpacked
 from rowcast.monitoring.queries import Wanted, asked_in, receipts
 from rowcast.monitoring.tables import ReceiptRow

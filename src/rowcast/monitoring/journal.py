@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rowcast.credits.ledger import Ledger
+from rowcast.credits.statements import on_cursor
+from rowcast.errors import RowcastError
 from rowcast.grouping import MAX_WAITING, MAX_WAITING_BYTES, Grouping, Wording
+from rowcast.monitoring.allowing import Limited, allowed
+from rowcast.monitoring.charging import charged
 from rowcast.monitoring.recording import Entry, Recording, Writer
 from rowcast.tables import Database
 
@@ -29,12 +34,15 @@ class Journal:
         database: Database,
         writer: Writer,
         *,
+        ledger: Ledger | None = None,
+        usage_key: bytes = b"",
         max_waiting: int = MAX_WAITING,
         max_waiting_bytes: int = MAX_WAITING_BYTES,
     ) -> None:
         self._writer = writer
-        self._recording = Recording(database, writer.dialect)
-        self._grouping: Grouping[Entry, None] = Grouping(
+        self._ledger = ledger or Ledger()
+        self._recording = Recording(database, writer.dialect, usage_key)
+        self._grouping: Grouping[Entry | Limited, None] = Grouping(
             "journal",
             self._write,
             WORDING,
@@ -46,6 +54,11 @@ class Journal:
         self.written = 0
         self.largest_batch = 0
 
+    @property
+    def waiting(self) -> int:
+        """Entries that wait to be written."""
+        return self._grouping.waiting
+
     def start(self) -> None:
         """Begin to write. To be called once."""
         self._grouping.start()
@@ -55,23 +68,29 @@ class Journal:
         self._grouping.close()
         self._writer.close()
 
-    async def record(self, entry: Entry) -> None:
+    async def record(self, entry: Entry | Limited) -> None:
         """Return once the entry is on disk; for event loops.
 
         Raises:
+            TooMany: it is not, for it would go beyond the rows of a day.
+            PaymentRequired: it is not, for there are no credits for it.
             Unavailable: it is not, and nothing of it is: the database is busy, full or away, or too many wait.
         """
         await self._grouping.ask(entry)
 
-    def record_now(self, entry: Entry) -> None:
+    def record_now(self, entry: Entry | Limited) -> None:
         """The same for threads: see ``record``."""
         self._grouping.ask_now(entry)
 
-    def _write(self, take: Callable[[], Sequence[Entry]]) -> list[None]:
+    def _write(self, take: Callable[[], Sequence[Entry | Limited]]) -> list[RowcastError | None]:
         with self._writer.transaction() as cursor:
-            entries = take()
+            run = on_cursor(cursor, self._writer.dialect)
+            requests = take()
+            keys = {request.entry.id: request.key for request in requests if isinstance(request, Limited)}
+            outcomes = charged(self._ledger, run, allowed(run, requests), keys)
+            entries = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
             self._recording.write(cursor, self._recording.completed(entries))
         self.commits += 1
         self.written += len(entries)
         self.largest_batch = max(self.largest_batch, len(entries))
-        return [None] * len(entries)
+        return [None if isinstance(outcome, Entry) else outcome for outcome in outcomes]

@@ -11,10 +11,10 @@ import msgspec
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, undefer
 
-from rowcast.accounts.principal import Principal, Role
+from rowcast.accounts.principal import Principal
 from rowcast.accounts.tables import UserRow
 from rowcast.errors import NotFound
-from rowcast.monitoring.identifiers import first_id_at, moment_of
+from rowcast.identifiers import first_id_at, moment_of
 from rowcast.monitoring.packing import unpacked
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.monitoring.views import Receipt
@@ -64,7 +64,7 @@ def receipts(principal: Principal, wanted: Wanted) -> Select[ReceiptRow, str]:
     """The wanted receipts that the caller may see, each with the name of who called."""
     row = ReceiptRow
     query = select(row, UserRow.name).join(UserRow, UserRow.id == row.principal_id, isouter=True)
-    if wanted.mine or principal.role is not Role.ADMIN:
+    if wanted.mine or not principal.administers:
         query = query.where(row.principal_id == principal.id)
     if wanted.model is not None:
         query = query.where(row.model == wanted.model)
@@ -92,6 +92,7 @@ def to_view(row: ReceiptRow, caller: str | None) -> Receipt:
         row_count=row.row_count,
         skipped=row.skipped,
         price=row.price,
+        transfer_id=row.transfer_id,
         inputs_hash=row.inputs_hash,
         inputs_kept=row.inputs_kept,
     )

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from rowcast.accounts.principal import Principal
-from rowcast.monitoring.identifiers import new_receipt_id
+from rowcast.credits.allowances import Use, uses_of
+from rowcast.credits.ledger import KeyLimit, key_limit_of
+from rowcast.credits.tariff import Tariff, cost
+from rowcast.identifiers import new_timed_id
+from rowcast.monitoring.allowing import Limited
 from rowcast.monitoring.journal import Journal
 from rowcast.monitoring.keeping import Keeping, Kept
 from rowcast.monitoring.packing import packed
@@ -17,18 +21,29 @@ from rowcast.scoring.requests import RowsToScore
 
 
 class Scored(NamedTuple):
-    """The reply to a call, to be sent once its entry is on disk."""
+    """The reply to a call, to be sent once its entry is on disk; ``uses`` is for whom its rows are counted,
+    ``key`` what it is paid with if that has a limit."""
 
     reply: bytes
     entry: Entry
+    uses: tuple[Use, ...] = ()
+    key: KeyLimit | None = None
+
+    def at(self, rate: int) -> Scored:
+        """The same for the price of the rows that were answered, at so many thousandths of a credit a row."""
+        if not rate:
+            return self
+        entry = self.entry
+        return Scored(self.reply, entry._replace(price=cost(rate, entry.row_count - entry.skipped)))
 
 
 class Receipts:
     """Scores calls and keeps their receipts. Safe to use from any thread and any event loop."""
 
-    def __init__(self, journal: Journal, keeping: Keeping) -> None:
+    def __init__(self, journal: Journal, keeping: Keeping, tariff: Tariff | None = None) -> None:
         self._journal = journal
         self._keeping = keeping
+        self._tariff = tariff or Tariff()
 
     def score(self, principal: Principal, served: Served, body: bytes, asked: RowsToScore[Any]) -> Scored:
         """The reply to a call, whose body this is, and the entry of its receipt; writes nothing yet.
@@ -36,11 +51,27 @@ class Receipts:
         Raises:
             InvalidInput, TooLarge, Unavailable: see ``scoring.predict``.
         """
-        return scored(self._keeping, new_receipt_id(), principal, served, asked, body)
+        made = scored(self._keeping, new_timed_id(), principal, served, asked, body)
+        made = made.at(self._tariff.rate(served.price, reasons=bool(asked.explain)))
+        if principal.limits is None:
+            return made
+        uses = uses_of(principal, made.entry.row_count - made.entry.skipped)
+        return made._replace(uses=uses, key=key_limit_of(principal))
 
     async def keep(self, scored: Scored) -> None:
-        """Return once the receipt is on disk: see ``Journal.record``."""
-        await self._journal.record(scored.entry)
+        """Return once the receipt is on disk, and paid: see ``Journal.record``."""
+        await self._journal.record(_request(scored))
+
+    def keep_now(self, scored: Scored) -> None:
+        """The same for threads: see ``Journal.record_now``."""
+        self._journal.record_now(_request(scored))
+
+
+def _request(scored: Scored) -> Entry | Limited:
+    """What the journal is asked for."""
+    if not scored.uses and scored.key is None:
+        return scored.entry
+    return Limited(scored.entry, scored.uses, scored.key)
 
 
 def scored(
@@ -70,6 +101,7 @@ def _entry(
         row_count=len(answers.predictions),
         skipped=len(answers.predictions) - len(outputs),
         price=0,
+        transfer_id=None,
         inputs_hash=kept.hash,
         inputs_kept=kept.inputs,
         outputs=outputs_bytes(outputs),

@@ -12,6 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from rowcast.models.tables import ModelVersionRow
 from rowcast.monitoring.insertion import Insertion
 from rowcast.monitoring.tables import ReceiptRow
+from rowcast.monitoring.usage import UsageChain
 from rowcast.tables import Database
 
 
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
     row_count: int
     skipped: int
     price: int
+    transfer_id: str | None
     inputs_hash: str
     inputs_kept: str
     outputs: bytes
@@ -60,10 +62,11 @@ class Writer(Protocol):
 
 
 class Recording:
-    """Receipts by the driver's own cursor. For one thread."""
+    """Receipts by the driver's own cursor. For one thread. With ``usage_key`` they are chained: see ``usage``."""
 
-    def __init__(self, database: Database, dialect: Dialect) -> None:
+    def __init__(self, database: Database, dialect: Dialect, usage_key: bytes = b"") -> None:
         self._database = database
+        self._chain = UsageChain(dialect, usage_key) if usage_key else None
         self._insert = Insertion(cast(Table, ReceiptRow.__table__), dialect)
         self._trained_on: dict[str, str | None] = {}
 
@@ -81,6 +84,8 @@ class Recording:
     def write(self, cursor: DBAPICursor, entries: Sequence[Entry]) -> None:
         """Insert entries that are ``completed``."""
         self._insert(cursor, entries)
+        if self._chain is not None:
+            self._chain.extend(cursor, entries)
 
     def _look_up(self, version_ids: set[str]) -> None:
         row = ModelVersionRow

@@ -9,14 +9,14 @@ import msgspec
 
 from rowcast.accounts.principal import Principal
 from rowcast.errors import Conflict, NotFound
-from rowcast.models.policies import numbered
+from rowcast.models.policies import columns_read_of, numbered
 from rowcast.monitoring.packing import unpacked
 from rowcast.monitoring.queries import asked_in, find_receipt
 from rowcast.monitoring.receipts import outputs_bytes, with_receipt
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.scoring.answers import encode
 from rowcast.scoring.catalog import Catalog
-from rowcast.scoring.deciding import Decider, decider_of
+from rowcast.scoring.deciding import decider_of
 from rowcast.scoring.loaded import LoadedModel, Served
 from rowcast.scoring.predict import answered
 from rowcast.scoring.requests import RowsToScore
@@ -36,8 +36,7 @@ def replay(database: Database, catalog: Catalog, principal: Principal, receipt_i
     with database.reading() as session:
         row, _ = find_receipt(session, principal, receipt_id)
     asked = _asked(row)
-    served = Served(model := _version(catalog, row), row.alias, _decider(database, row, model))
-    answers, found = answered(principal, served, asked)
+    answers, found = answered(principal, _served(database, row, _version(catalog, row)), asked)
     outputs = outputs_bytes(found)
     reply = with_receipt(encode(answers), row.id)
     differences = _differences(unpacked(row.reply), reply)
@@ -72,7 +71,7 @@ def _asked(row: ReceiptRow) -> RowsToScore[Any]:
 def _version(catalog: Catalog, row: ReceiptRow) -> LoadedModel:
     """Exactly the version that answered: a model that was deleted and trained anew under its name is another."""
     try:
-        model = catalog.get(f"{row.model}@{row.number}").model
+        model = catalog.version(row.model, row.number)
     except NotFound:
         raise _deleted(row) from None
     if model.key.id != row.model_version_id:
@@ -83,13 +82,18 @@ def _version(catalog: Catalog, row: ReceiptRow) -> LoadedModel:
     return model
 
 
-def _decider(database: Database, row: ReceiptRow, model: LoadedModel) -> Decider | None:
-    """By the very policy that decided, whichever is in force now."""
-    if row.policy_version is None:
-        return None
+def _served(database: Database, row: ReceiptRow, model: LoadedModel) -> Served:
+    """The model with the very policy that decided, whichever is in force now, and the columns that it ignored.
+
+    Where none decided, a column that only a later policy reads was an unknown field then, and the reply said so.
+    """
     with database.reading() as session:
-        policy = numbered(session, model.key.id, row.policy_version)
-    return decider_of(model, policy)
+        if row.policy_version is not None:
+            policy = numbered(session, model.key.id, row.policy_version)
+            return Served(model, row.alias, decider_of(model, policy), ignored=policy.columns_read)
+        known = columns_read_of(session, model.key.id)
+    unknown = {error.get("field") for error in _errors(unpacked(row.reply)) if error["code"] == "field_unknown"}
+    return Served(model, row.alias, ignored=known - unknown)
 
 
 def _deleted(row: ReceiptRow) -> Conflict:
@@ -113,6 +117,11 @@ def _differences(before: bytes, after: bytes) -> list[dict[str, Any]]:
 def _answers(reply: bytes) -> list[dict[str, Any] | None]:
     answers: list[dict[str, Any] | None] = msgspec.json.decode(reply)["predictions"]
     return answers
+
+
+def _errors(reply: bytes) -> list[dict[str, Any]]:
+    errors: list[dict[str, Any]] = msgspec.json.decode(reply).get("errors", [])
+    return errors
 
 
 def _same(told: dict[str, Any] | None, now: dict[str, Any] | None) -> bool:

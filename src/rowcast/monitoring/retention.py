@@ -10,7 +10,7 @@ from typing import Protocol
 from sqlalchemy import delete, select
 
 from rowcast.errors import Unavailable
-from rowcast.monitoring.identifiers import first_id_at
+from rowcast.identifiers import first_id_at
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.tables import Database, now
 

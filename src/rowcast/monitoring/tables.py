@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, String
+from sqlalchemy import BigInteger, Index, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rowcast.tables import Base
@@ -34,6 +34,9 @@ class ReceiptRow(Base):
     row_count: Mapped[int]
     skipped: Mapped[int]
     price: Mapped[int] = mapped_column(BigInteger)
+    """Credits."""
+    transfer_id: Mapped[str | None] = mapped_column(String(32))
+    """What paid it; None where it cost nothing."""
     inputs_hash: Mapped[str] = mapped_column(String(64))
     inputs_kept: Mapped[str] = mapped_column(String(10))
     outputs: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
@@ -41,3 +44,27 @@ class ReceiptRow(Base):
     request: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The JSON of the call: its very bytes where it is kept whole."""
     reply: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+
+
+class UsageLinkRow(Base):
+    """A link of a chain of receipts: see ``usage``. ``moment`` is text, for it is sealed as it stands."""
+
+    __tablename__ = "usage_links"
+
+    chain: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    moment: Mapped[str] = mapped_column(String(40))
+    receipts: Mapped[int]
+    rows: Mapped[int] = mapped_column(BigInteger)
+    price: Mapped[int] = mapped_column(BigInteger)
+    ids: Mapped[bytes] = mapped_column(LargeBinary)
+    seal: Mapped[str] = mapped_column(String(64))
+
+
+class UsageStatementRow(Base):
+    """A statement of usage as it was signed, each naming the one before by its hash."""
+
+    __tablename__ = "usage_statements"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    statement: Mapped[str] = mapped_column(Text)

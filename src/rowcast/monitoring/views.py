@@ -25,7 +25,10 @@ class Receipt(BaseModel):
     policy_version: int | None = Field(description="The policy that decided, if one did.")
     row_count: int = Field(description="Rows that were asked for.")
     skipped: int = Field(description="Rows that were not answered because they could not be read.")
-    price: int = Field(description="What the call cost.")
+    price: int = Field(description="What the call cost, in credits.")
+    transfer_id: str | None = Field(
+        default=None, description="The line of the statement that paid it; null where it cost nothing."
+    )
     inputs_hash: str = Field(
         description="SHA-256 of the request's body as it was sent, of a what-if question of the prediction that it "
         "comes to; keyed where inputs are not kept whole. Of a file that of its bytes."

@@ -36,6 +36,7 @@ class Decision(msgspec.Struct, omit_defaults=True, gc=False):
     color: Color | None = None
     expected_profit: float | None = None
     expected_if_declined: float | None = None
+    problems: list[dict[str, str]] = []
 
 
 class Answer(msgspec.Struct, omit_defaults=True, gc=False):
@@ -84,10 +85,10 @@ def renderer_of(
 
 def _binary(outputs: Outputs, classes: list[str]) -> list[Answer]:
     negative, positive = classes
-    return [
-        Answer(positive if chosen else negative, high, {negative: low, positive: high})
-        for chosen, (low, high) in zip((outputs[:, 1] >= 0.5).tolist(), _rounded(outputs), strict=True)
-    ]
+    rows = _rounded(outputs)
+    values = [positive if chosen else negative for chosen in (outputs[:, 1] >= 0.5).tolist()]
+    highs, both = [high for _, high in rows], [{negative: low, positive: high} for low, high in rows]
+    return [*map(Answer, values, highs, both)]
 
 
 def _multiclass(outputs: Outputs, classes: list[str]) -> list[Answer]:

@@ -13,11 +13,14 @@ from itertools import islice
 from threading import Lock
 from time import monotonic
 
+from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Storage
 from rowcast.errors import NotFound, Unavailable
+from rowcast.licences.standing import Standing
 from rowcast.scoring.deciding import decider_of
-from rowcast.scoring.directory import Directory, Entry, VersionKey, mark_of, read_directory
+from rowcast.scoring.directory import Directory, Entry, mark_of, read_directory
 from rowcast.scoring.loaded import LoadedModel, Served, open_model
+from rowcast.scoring.version_key import VersionKey
 from rowcast.tables import Database
 
 RETRY_SECONDS = 30.0
@@ -38,7 +41,17 @@ class _State:
 class Catalog:
     """Models by reference. At most ``max_loaded`` stay in memory: the least recently used go first, champions last."""
 
-    def __init__(self, database: Database, storage: Storage, *, max_loaded: int = 64, threads: int = 1) -> None:
+    def __init__(
+        self,
+        database: Database,
+        storage: Storage,
+        *,
+        max_loaded: int = 64,
+        threads: int = 1,
+        standing: Standing | None = None,
+    ) -> None:
+        self._standing = standing or Standing()
+        self._stood = self._standing.state
         self._database = database
         self._storage = storage
         self._max_loaded = max_loaded
@@ -50,32 +63,52 @@ class Catalog:
         self._changing = Lock()
         self._refreshing = Lock()
 
-    def find(self, reference: str) -> Served | None:
-        """What the reference stands for, if that is known and in memory: never blocks."""
+    def find(self, principal: Principal, reference: str) -> Served | None:
+        """What the reference stands for, if that is known and in memory and the caller may see it: never blocks."""
         served = self._state.routes.get(reference)
-        if served is not None:
-            served.model.used = monotonic()
+        if served is None or not served.access.admits(principal):
+            return None
+        served.model.used = monotonic()
         return served
 
-    def get(self, reference: str) -> Served:
+    def get(self, principal: Principal, reference: str) -> Served:
         """What ``name``, ``name@alias`` or ``name@number`` stands for; loads it when it is not in memory yet.
 
         Raises:
             InvalidInput: what follows '@' is neither an alias nor a version number.
-            NotFound: there is no such model, alias or version; the message says what there is.
+            NotFound: there is no such model that the caller may see, or no such alias or version of it; the message
+                says what there is.
+            Forbidden: the licence has ended, or is for other models.
             Unavailable: ``model_damaged``, or the storage or the database does not answer.
         """
-        served = self.find(reference)
+        served = self.find(principal, reference)
         if served is not None:
             return served
         state = self._state
         try:
-            return self._resolved(state, reference)
+            return self._resolved(state, principal, reference)
         except (NotFound, Unavailable):
             self.refresh()
             if self._state is state:
                 raise
-        return self._resolved(self._state, reference)
+        return self._resolved(self._state, principal, reference)
+
+    def version(self, name: str, number: int) -> LoadedModel:
+        """One version of a model, whoever asks: for those who were answered by it once.
+
+        Raises:
+            NotFound: there is none by now.
+            Unavailable: as ``get``.
+        """
+        self.refresh()
+        entry = self._state.directory.models.get(name)
+        version = entry.versions.get(number) if entry is not None else None
+        if version is None:
+            raise NotFound("model_version_not_found", f"There is no version {number} of model '{name}' any more.")
+        loaded = self._load(version)
+        loaded.used = monotonic()
+        self._trim(loaded)
+        return loaded
 
     def refresh(self) -> None:
         """Follow the database: after every commit that moves an alias or removes a model, and every second or so.
@@ -84,11 +117,20 @@ class Catalog:
             Unavailable: the database does not answer; what was known stays in use.
         """
         with self._refreshing:
+            self._heed_licence()
             with self._database.reading() as session:
                 if mark_of(session) == self._state.directory.mark:
                     return
                 directory = read_directory(session)
             self._publish(self._prepared(directory))
+
+    def _heed_licence(self) -> None:
+        """Resolve every reference anew once the licence allows other things than it did."""
+        state = self._standing.state
+        if state is not self._stood:
+            self._stood = state
+            with self._changing:
+                self._state = _State(self._state.directory)
 
     def warm(self) -> None:
         """Load champions, as many as are kept, so that their first callers need not wait."""
@@ -100,14 +142,32 @@ class Catalog:
         """The models in memory."""
         return list(self._loaded.values())
 
+    def listed(self, principal: Principal) -> list[tuple[VersionKey, bool]]:
+        """All versions that the caller may see, by name and number, and whether each is in memory."""
+        models = self._state.directory.models
+        return [
+            (version, version.id in self._loaded)
+            for _, entry in sorted(models.items())
+            if entry.access.admits(principal)
+            for _, version in sorted(entry.versions.items())
+        ]
+
+    def let_go(self, name: str) -> None:
+        """Let the memory of a model go until it is asked for again."""
+        with self._changing:
+            self._loaded = {id_: model for id_, model in self._loaded.items() if model.name != name}
+            self._state = _State(self._state.directory)  # no route may lead to what went
+
     def _load_champions(self, directory: Directory) -> None:
         for version in islice(directory.champions(), self._max_loaded):
             self._try_load(version)
 
-    def _resolved(self, state: _State, reference: str) -> Served:
-        version, alias = state.directory.resolve(reference)
-        model, policy = self._load(version), state.directory.models[version.model].policy
-        served = Served(model, alias, None if policy is None else decider_of(model, policy))
+    def _resolved(self, state: _State, principal: Principal, reference: str) -> Served:
+        version, alias = state.directory.resolve(principal, reference)
+        self._standing.require_model(version.model)
+        model, entry = self._load(version), state.directory.models[version.model]
+        decider = None if entry.policy is None else decider_of(model, entry.policy)
+        served = Served(model, alias, decider, entry.access, entry.columns_read, entry.price)
         self._trim(served.model)
         state.routes[reference] = served
         return served

@@ -9,7 +9,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from rowcast.models.policies import NumberedPolicy, policies_in_force
+from rowcast.accounts.principal import Principal
+from rowcast.accounts.visibility import Access
+from rowcast.credits.prices import prices_in_force
+from rowcast.credits.tables import PriceRow
+from rowcast.models.decide.numbered import NumberedPolicy
+from rowcast.models.policies import columns_read, policies_in_force
 from rowcast.models.references import (
     CHAMPION,
     alias_not_found,
@@ -17,28 +22,24 @@ from rowcast.models.references import (
     parse_reference,
     version_not_found,
 )
+from rowcast.models.sharing import accesses
 from rowcast.models.tables import AliasEventRow, AliasRow, ModelRow, ModelVersionRow, PolicyRow
-
-
-@dataclass(frozen=True, slots=True)
-class VersionKey:
-    """Which version of which model it is, and where its bundle lies."""
-
-    id: str
-    model: str
-    number: int
-    bundle_key: str
-    bundle_hash: str
+from rowcast.scoring.version_key import VersionKey
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One model: its id, its versions by number, its aliases, and the policy in force, if it decides anything."""
+    """One model: its id, who may see it, its versions by number, its aliases, and the policy in force, if it decides
+    anything. ``columns_read`` are those that any of its policies has ever read, ``price`` is what a row costs if it has
+    a price of its own."""
 
     id: str
+    access: Access
     versions: Mapping[int, VersionKey]
     aliases: Mapping[str, int]
     policy: NumberedPolicy | None = None
+    columns_read: frozenset[str] = frozenset()
+    price: int | None = None
 
     def at(self, alias: str) -> VersionKey | None:
         """The version that the alias points at."""
@@ -53,17 +54,19 @@ class Directory:
     mark: tuple[Any, ...] | None
     models: Mapping[str, Entry]
 
-    def resolve(self, reference: str) -> tuple[VersionKey, str | None]:
+    def resolve(self, principal: Principal, reference: str) -> tuple[VersionKey, str | None]:
         """The version that ``name``, ``name@alias`` or ``name@number`` stands for, and the alias when one was used.
 
         Raises:
             InvalidInput: what follows '@' is neither an alias nor a version number.
-            NotFound: there is no such model, alias or version; the message says what there is.
+            NotFound: there is no such model that the caller may see, or no such alias or version of it; the message
+                says what there is.
         """
         wanted = parse_reference(reference)
         entry = self.models.get(wanted.name)
-        if entry is None:
-            raise model_not_found(wanted.name, self.models)
+        if entry is None or not entry.access.admits(principal):
+            seen = [name for name, other in self.models.items() if other.access.admits(principal)]
+            raise model_not_found(wanted.name, seen)
         if wanted.number is not None:
             found = entry.versions.get(wanted.number)
             if found is None:
@@ -85,15 +88,19 @@ class Directory:
 
 
 def mark_of(session: Session) -> tuple[Any, ...]:
-    """What changes with every alias's move, new version, new policy and deletion, found by four cheap look-ups.
+    """What changes with every alias's move, new version, new policy, price, change of sharing and deletion, found by
+    five cheap look-ups.
 
-    It can, because rows of versions and policies are only ever added and deleted, and no alias moves without an event.
+    It can, because rows of versions, policies and prices are only ever added and deleted, no alias moves without an
+    event, and changes of sharing are counted.
     """
-    models = select(func.count(), func.sum(ModelRow.last_number)).select_from(ModelRow)
+    models = select(func.count(), func.sum(ModelRow.last_number), func.sum(ModelRow.times_shared)).select_from(ModelRow)
     versions = select(func.count(), func.max(ModelVersionRow.created_at)).select_from(ModelVersionRow)
     events = select(func.count(), func.max(AliasEventRow.id)).select_from(AliasEventRow)
     policies = select(func.count(), func.max(PolicyRow.id)).select_from(PolicyRow)
-    return tuple(value for query in (models, versions, events, policies) for value in session.execute(query).one())
+    prices = select(func.count(), func.max(PriceRow.id)).select_from(PriceRow)
+    queries = (models, versions, events, policies, prices)
+    return tuple(value for query in queries for value in session.execute(query).one())
 
 
 def read_directory(session: Session) -> Directory:
@@ -107,11 +114,23 @@ def read_directory(session: Session) -> Directory:
         versions.setdefault(model_id, {})[number] = VersionKey(id_, name, number, bundle_key, bundle_hash)
     for alias in session.scalars(select(AliasRow)):
         aliases.setdefault(alias.model_id, {})[alias.name] = alias.number
-    policies = policies_in_force(session)
+    policies, read = policies_in_force(session), columns_read(session)
+    shared, prices = accesses(session), prices_in_force(session)
     models = session.execute(select(ModelRow.name, ModelRow.id))
     return Directory(
         mark,
-        {name: Entry(id_, versions.get(id_, {}), aliases.get(id_, {}), policies.get(id_)) for name, id_ in models},
+        {
+            name: Entry(
+                id_,
+                shared[id_],
+                versions.get(id_, {}),
+                aliases.get(id_, {}),
+                policies.get(id_),
+                read.get(id_, frozenset()),
+                prices.get(id_),
+            )
+            for name, id_ in models
+        },
     )
 
 

@@ -67,6 +67,7 @@ def _explained(
     ]
     for reasons, score in zip(found, outputs[range(len(rows)), chosen].tolist(), strict=True):
         reasons.band = band_at(model.bands, score)
+        reasons.similar = model.outcomes.near(score) if model.outcomes is not None else None
     return found
 
 

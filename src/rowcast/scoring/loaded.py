@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rowcast.accounts.visibility import Access
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.rows import RowReader
 from rowcast.datasets.schema import FeatureSchema
@@ -24,9 +25,9 @@ from rowcast.models.bundle.contents import load as load_bundle
 from rowcast.models.bundle.runtime import Runtime, check_golden, open_runtime
 from rowcast.models.recipe import Problem
 from rowcast.scoring.answers import Answer, renderer_of
-from rowcast.scoring.banding import Band, bands_of
-from rowcast.scoring.directory import VersionKey
+from rowcast.scoring.banding import Band, Outcomes, bands_of, outcomes_of
 from rowcast.scoring.native import Native
+from rowcast.scoring.version_key import VersionKey
 
 if TYPE_CHECKING:
     from rowcast.models.bundle.native import NativeModel
@@ -54,6 +55,10 @@ class LoadedModel:
     """What tells how a score comes about, for algorithms that can."""
     bands: list[Band] = field(default_factory=list)
     """What became of held-out rows, by score."""
+    outcomes: Outcomes | None = None
+    """The same row by row, of a model of two classes."""
+    tolerant: dict[frozenset[str], tuple[RowReader, RowReader]] = field(default_factory=dict)
+    """By the fields that they ignore both readers, the quick one first."""
     deciders: dict[int, Decider | None] = field(default_factory=dict)
     """Policies made ready for it, by number; None for those that do not fit it."""
     used: float = field(default_factory=monotonic)
@@ -77,18 +82,40 @@ class LoadedModel:
 
 
 class Served(NamedTuple):
-    """What a reference stands for now: a model, the alias when one was used, and the policy in force when it fits."""
+    """What a reference stands for now: a model, the alias when one was used, the policy in force when it fits, who may
+    see it, and what a row costs if the model has a price of its own.
+
+    ``ignored`` are columns that some policy of the model has read: whoever sends them need not know that it no longer
+    does.
+    """
 
     model: LoadedModel
     alias: str | None
     decider: Decider | None = None
+    access: Access = Access("")
+    ignored: frozenset[str] = frozenset()
+    price: int | None = None
 
     @property
     def reader(self) -> RowReader:
         """Reads rows, with the amounts that the policy needs, for the runtime."""
-        if self.decider is None or self.decider.reader is self.model.reader:
-            return self.model.quick_reader
-        return self.decider.reader
+        if self.decider is not None and self.decider.reader is not None:
+            return self.decider.reader
+        return self._readers[0] if self.ignored else self.model.quick_reader
+
+    @property
+    def text_reader(self) -> RowReader:
+        """The same with the texts of categories, which explanations need, instead of their codes."""
+        if self.decider is not None and self.decider.reader is not None:
+            return self.decider.reader
+        return self._readers[1] if self.ignored else self.model.reader
+
+    @property
+    def _readers(self) -> tuple[RowReader, RowReader]:
+        model, names = self.model, self.ignored
+        if names not in model.tolerant:
+            model.tolerant[names] = (model.quick_reader.ignoring(names), model.reader.ignoring(names))
+        return model.tolerant[names]
 
 
 def open_model(storage: Storage, key: VersionKey, threads: int = 1) -> LoadedModel:
@@ -146,4 +173,5 @@ def _open(folder: Path, key: VersionKey, threads: int) -> LoadedModel:
         runtime=runtime,
         render=renderer_of(bundle.manifest.problem, bundle.manifest.classes, bundle.manifest.intervals),
         bands=bands_of(bundle),
+        outcomes=outcomes_of(bundle),
     )

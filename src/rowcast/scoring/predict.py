@@ -51,8 +51,7 @@ def answered(principal: Principal, served: Served, asked: RowsToScore[Any]) -> t
     model, decider, rows = served.model, served.decider, asked.rows
     if asked.explain:
         check_row_count(len(rows))
-    # Reasons are found for the texts of categories, not for their codes.
-    reader = model.reader if asked.explain and served.reader is model.quick_reader else served.reader
+    reader = served.text_reader if asked.explain else served.reader
     read = reader.read(rows, skip_bad=asked.skip_bad)
     if not read.count:
         return _answers(served, len(rows), read, []), NO_OUTPUTS
@@ -64,7 +63,7 @@ def answered(principal: Principal, served: Served, asked: RowsToScore[Any]) -> t
         amounts = {name: column[finite] for name, column in amounts.items()}
     answers = model.render(outputs)
     if decider is not None:
-        for answer, decision in zip(answers, decider.decisions(outputs, amounts), strict=True):
+        for answer, decision in zip(answers, decider.decisions(outputs, amounts, _notes(read)), strict=True):
             answer.decision = decision
     if asked.explain:
         _add_reasons(model, rows, read, outputs, answers, None if asked.explain is True else int(asked.explain))
@@ -79,6 +78,19 @@ def _add_reasons(
     sent = rows if read.kept is None else [rows[position] for position in read.kept]
     for answer, reasons in zip(answers, explanations(model, sent, read.inputs, outputs, most), strict=True):
         answer.explanation = reasons
+
+
+def _notes(read: Rows) -> dict[int, list[Problem]]:
+    """By place among the rows that are answered, what of them could not be read and need not."""
+    if not read.notes:
+        return {}
+    positions = range(read.count) if read.kept is None else read.kept
+    places = {position + 1: place for place, position in enumerate(positions)}
+    found: dict[int, list[Problem]] = {}
+    for note in read.notes:
+        if note.row in places:
+            found.setdefault(places[note.row], []).append(note)
+    return found
 
 
 def _answers(served: Served, row_count: int, read: Rows, answers: list[Answer]) -> Answers:
@@ -108,4 +120,4 @@ def _without_answer(read: Rows, outputs: Outputs, row_count: int, *, skip_bad: b
     kept = [positions[place] for place in np.flatnonzero(finite).tolist()]
     both = sorted([*read.problems, *problems], key=lambda problem: problem.row or 0)
     inputs = {name: column[finite] for name, column in read.inputs.items()}
-    return Rows(inputs, len(kept), both, kept), outputs[finite]
+    return Rows(inputs, len(kept), both, kept, read.notes), outputs[finite]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from rowcast.datasets.schema import Feature
-from rowcast.scoring.banding import Band
+from rowcast.scoring.banding import Band, Similar
 
 MOST_CODES = 4
 """Reason codes of one answer: more would say little (as in the official commentary on Regulation B, 12 CFR 1002.9)."""
@@ -47,6 +47,7 @@ class Explanation(msgspec.Struct, omit_defaults=True):
     score: float | None = None
     rest: float | None = None
     band: Band | None = None
+    similar: Similar | None = None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from dataclasses import replace
 from threading import Lock
 from typing import NamedTuple, Protocol
 
+from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Storage
 from rowcast.errors import Unavailable
+from rowcast.licences.standing import Standing
 from rowcast.scoring.catalog import Catalog
 from rowcast.scoring.directory import Directory, mark_of, read_directory
 from rowcast.scoring.loaded import Served
@@ -61,22 +63,30 @@ class SharedCatalog(Catalog):
     """The catalog of one of several processes."""
 
     def __init__(
-        self, database: Database, storage: Storage, swaps: Swaps, *, max_loaded: int = 64, threads: int = 1
+        self,
+        database: Database,
+        storage: Storage,
+        swaps: Swaps,
+        *,
+        max_loaded: int = 64,
+        threads: int = 1,
+        standing: Standing | None = None,
     ) -> None:
-        super().__init__(database, storage, max_loaded=max_loaded, threads=threads)
+        super().__init__(database, storage, max_loaded=max_loaded, threads=threads, standing=standing)
         self._swaps = swaps
         self._turn = 0
         self._next = (0, Directory(None, {}))
         self._switching = Lock()
         swaps.enter(self.prepare)
 
-    def find(self, reference: str) -> Served | None:
+    def find(self, principal: Principal, reference: str) -> Served | None:
         if self._swaps.turn != self._turn and not self._switched():
             raise Unavailable(*_BEHIND)
-        return super().find(reference)
+        return super().find(principal, reference)
 
     def refresh(self) -> None:
         self._switched()
+        self._heed_licence()
         with self._database.reading() as session:
             if mark_of(session) == self._state.directory.mark:
                 return

@@ -56,13 +56,22 @@ class Band(BaseModel):
     observed: float = Field(description="What was observed in them.")
     observed_low: float = Field(description="Lower end of the 95 % interval of what is true of all such cases.")
     observed_high: float = Field(description="Upper end of that interval.")
-    new_low: float = Field(
-        description="Lower end of where 95 % of what is observed in a quarter as many new rows lies."
-    )
+    new_low: float = Field(description="Lower end of where 95 % of what is observed in a fifth as many new rows lies.")
     new_high: float = Field(description="Upper end of that range.")
     inside: float | None = Field(
         default=None, description="Of numbers: the share of the rows whose 90 % interval held the true one."
     )
+
+
+class Similar(BaseModel):
+    """The held-out rows whose probability of the positive class was closest to this one's, and what became of them."""
+
+    count: int = Field(description="How many rows they are.")
+    low: float = Field(description="The lowest probability among them.")
+    high: float = Field(description="The highest.")
+    observed: float = Field(description="The share of them that were of the positive class.")
+    observed_low: float = Field(description="Lower end of the 95 % interval of what is true of all such cases.")
+    observed_high: float = Field(description="Upper end of that interval.")
 
 
 class Explanation(BaseModel):
@@ -86,19 +95,29 @@ class Explanation(BaseModel):
     score: float | None = Field(default=None, description="The model's own score, before it is calibrated.")
     rest: float | None = Field(default=None, description="What the features that are not listed contribute together.")
     band: Band | None = Field(
-        default=None, description="What became of cases that were scored alike; not for more than two classes."
+        default=None,
+        description="In which of ten parts of all held-out cases this one falls; not for more than two classes.",
+    )
+    similar: Similar | None = Field(
+        default=None, description="What became of the cases that were scored closest; for two classes."
     )
 
 
 class Decision(BaseModel):
     """What the policy in force makes of a prediction."""
 
-    color: Color | None = Field(default=None, description="Green, yellow or red; null where it has no bands.")
+    color: Color | None = Field(
+        default=None,
+        description="Green, yellow or red; null where it has no bands, or they go by a profit that is not known.",
+    )
     expected_profit: float | None = Field(
         default=None, description="What accepting the case earns on average; null where an amount is not known."
     )
     expected_if_declined: float | None = Field(
         default=None, description="What declining it earns on average, where the policy has amounts for that."
+    )
+    problems: list[Problem] | None = Field(
+        default=None, description="Why a profit is not known, by the columns of its amounts; null where it is."
     )
 
 

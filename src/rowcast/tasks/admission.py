@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select, tuple_
+from sqlalchemy import Dialect, text
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.orm import Session
 
 from rowcast.errors import Conflict, RowcastError, TooMany
-from rowcast.tables import take_turn
-from rowcast.tasks.statements import queued_for
-from rowcast.tasks.tables import TaskRow
+from rowcast.tables import take_turn, turn_number
+from rowcast.tasks.statements import admission_for, for_driver, turns_for
 
 MOST_QUEUED = 10_000
 
@@ -58,15 +58,56 @@ def admit(session: Session, applicants: Sequence[Applicant], *, most_queued: int
     Refused is with ``Conflict`` who uses a key again for something else, with ``TooMany`` who has ``most_queued`` tasks
     in the queue.
     """
-    owners = sorted({one.owner_id for one in applicants})
-    for owner in owners:  # in order, so that two who have several in common never wait for each other
-        take_turn(session, f"tasks of {owner}")
-    known = _known(session, applicants)
+    for owner in _owners(applicants):
+        take_turn(session, _turn(owner))
     connection = session.connection()
-    named = {"owners": msgspec.json.encode(owners).decode()}
-    waiting = connection.execute(queued_for(connection.dialect), named)
-    queued = Counter({owner: int(count) for owner, count in waiting})
+
+    def ask(statement: str, given: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return connection.execute(text(statement.replace("$1", ":given")), {"given": _json(given)}).all()
+
+    return _decided(ask, connection.dialect, applicants, most_queued)
+
+
+def admit_many(
+    cursor: DBAPICursor, dialect: Dialect, applicants: Sequence[Applicant], *, most_queued: int
+) -> list[str | RowcastError]:
+    """The same by the cursor of a ``Writer``, for those who group."""
+
+    def ask(statement: str, given: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        cursor.execute(for_driver(statement, dialect), (_json(given),))
+        return cursor.fetchall()
+
+    if (turns := turns_for(dialect)) is not None:
+        ask(turns, [turn_number(_turn(owner)) for owner in _owners(applicants)])
+    return _decided(ask, dialect, applicants, most_queued)
+
+
+_Ask = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
+"""Runs one of ``AdmissionStatements``, and gives the rows."""
+
+
+def _decided(
+    ask: _Ask, dialect: Dialect, applicants: Sequence[Applicant], most_queued: int
+) -> list[str | RowcastError]:
+    sql = admission_for(dialect)
+    keys = [{"owner_id": one.owner_id, "idempotency_key": one.once.key} for one in applicants if one.once is not None]
+    found = ask(sql.keyed, keys) if keys else ()
+    known: _Known = {(owner_id, key): (task_id, request) for owner_id, key, task_id, request in found}
+    queued = Counter({owner: int(count) for owner, count in ask(sql.queued, _owners(applicants))})
     return [_admitted(one, known, queued, most_queued) for one in applicants]
+
+
+def _owners(applicants: Iterable[Applicant]) -> list[str]:
+    """In order, so that two who have several in common never wait for each other."""
+    return sorted({one.owner_id for one in applicants})
+
+
+def _turn(owner: str) -> str:
+    return f"tasks of {owner}"
+
+
+def _json(given: Sequence[Any]) -> str:
+    return msgspec.json.encode(given).decode()
 
 
 _Known = dict[tuple[str, str], tuple[str, str | None]]
@@ -89,14 +130,3 @@ def _admitted(one: Applicant, known: _Known, queued: Counter[str], most_queued: 
         return TooMany("too_many_queued", message)
     queued[one.owner_id] += 1
     return one.id
-
-
-def _known(session: Session, applicants: Iterable[Applicant]) -> _Known:
-    """Tasks by owner and key, with the hash of the request that each was made by."""
-    keys = [(one.owner_id, one.once.key) for one in applicants if one.once is not None]
-    if not keys:
-        return {}
-    row = TaskRow
-    query = select(row.owner_id, row.idempotency_key, row.id, row.request_hash)
-    found = session.execute(query.where(tuple_(row.owner_id, row.idempotency_key).in_(keys)))
-    return {(owner_id, str(key)): (task_id, request) for owner_id, key, task_id, request in found}

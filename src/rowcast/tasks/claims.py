@@ -14,11 +14,12 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, CursorResult, and_, null, or_, select, update
 from sqlalchemy.orm import Session
 
-from rowcast.accounts.keys import principal_of
+from rowcast.accounts.callers import principal_of
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Progress
 from rowcast.errors import Cancelled, RowcastError
 from rowcast.tables import now
+from rowcast.tasks import holds
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
@@ -119,6 +120,7 @@ def fail(session: Session, held: Claim, error: RowcastError) -> None:
         ClaimLost: it is no longer held.
     """
     _change(session, _held(held), **_ended(TaskState.FAILED), error=error.to_dict())
+    holds.release(session, [held.id])
 
 
 def stop(session: Session, held: Claim) -> None:
@@ -128,6 +130,7 @@ def stop(session: Session, held: Claim) -> None:
         ClaimLost: it is no longer held.
     """
     _change(session, _held(held), **_ended(TaskState.CANCELLED))
+    holds.release(session, [held.id])
 
 
 def retry(session: Session, held: Claim, error: RowcastError, *, after_seconds: float) -> None:
@@ -157,6 +160,7 @@ def cancel(session: Session, task_id: str) -> TaskState | None:
     ended stays as it is. Returns the state afterwards, None when there is no such task."""
     queued = and_(TaskRow.id == task_id, TaskRow.state == TaskState.QUEUED.value)
     if _change_if(session, queued, **_ended(TaskState.CANCELLED), cancel_requested=True):
+        holds.release(session, [task_id])
         return TaskState.CANCELLED
     running = and_(TaskRow.id == task_id, TaskRow.state == TaskState.RUNNING.value)
     _change_if(session, running, cancel_requested=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session, undefer
 
+from rowcast.accounts import audit
 from rowcast.accounts.principal import Principal
+from rowcast.credits.ledger import Ledger
+from rowcast.credits.statements import on_session
 from rowcast.datasets.ports import Storage
 from rowcast.errors import RowcastError
+from rowcast.licences.standing import Standing
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
-from rowcast.tables import Database, new_id
-from rowcast.tasks import claims, queries
+from rowcast.tables import Database, new_id, now
+from rowcast.tasks import claims, file_predictions, holds, queries, trainings
 from rowcast.tasks.admission import MOST_QUEUED, Applicant, Once, admit
 from rowcast.tasks.cleanup import Ended, clean_up
 from rowcast.tasks.file_predictions import submit_dataset, submit_upload
@@ -20,10 +24,12 @@ from rowcast.tasks.handlers import Handler
 from rowcast.tasks.imports import submit_import
 from rowcast.tasks.ports import Publisher
 from rowcast.tasks.profiles import submit_kinds, submit_profile
-from rowcast.tasks.submission import dispatch
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.trainings import submit_retraining, submit_training
 from rowcast.tasks.views import Task, TaskState
+
+NEED_A_MODEL = frozenset({trainings.KIND, file_predictions.KIND})
+"""Kinds of tasks whose subject is a model that a licence has to allow."""
 
 
 class SubmittedBefore(Exception):
@@ -38,7 +44,8 @@ class Desk:
     """Takes tasks in, shows them and cancels them. Safe to use from any thread; every call blocks on the database.
 
     With ``once`` a submission raises ``SubmittedBefore`` when it was made before, and ``Conflict`` when something else
-    was under its key; any may raise ``TooMany``.
+    was under its key; any may raise ``TooMany``, and ``Forbidden`` when the licence does not allow its model. One that
+    there are no credits for gives a task that is rejected.
     """
 
     def __init__(
@@ -48,13 +55,20 @@ class Desk:
         broker: Publisher,
         storage: Storage,
         handlers: Mapping[str, Handler],
+        dispatch: Callable[[Sequence[tuple[str, str]]], None],
         most_queued: int = MOST_QUEUED,
+        ledger: Ledger | None = None,
+        standing: Standing | None = None,
     ) -> None:
+        """``dispatch`` tells workers of committed tasks, given as (lane, id), without waiting for the broker."""
         self._database = database
         self._broker = broker
         self._storage = storage
         self._handlers = handlers
+        self._dispatch = dispatch
         self._most_queued = most_queued
+        self._ledger = ledger or Ledger()
+        self._standing = standing or Standing()
 
     def submit_import(self, principal: Principal, *, once: Once | None = None, **details: Any) -> Task:
         """See ``imports.submit_import`` for the details and errors."""
@@ -124,6 +138,8 @@ class Desk:
         with self._database.transaction() as session:
             before = queries.get_task(session, principal, task_id)
             state = claims.cancel(session, task_id)
+            if not before.state.final:
+                audit.record(session, "task.cancelled", task_id, principal=principal, kind=before.kind)
             task = queries.get_task(session, principal, task_id)
             row = session.get_one(TaskRow, task_id, options=[undefer(TaskRow.payload)])
         self._broker.announce([(None, task_id)])
@@ -140,7 +156,20 @@ class Desk:
             if admitted != applicant.id:
                 raise SubmittedBefore(queries.get_task(session, principal, admitted))
             row = submit(session)
+            if row.kind in NEED_A_MODEL:
+                self._standing.require_model(row.subject.partition("@")[0])
             row.idempotency_key, row.request_hash = once or (None, None)
+            self._hold(session, principal, row)
             task = queries.to_view(row, principal.name)
-        dispatch(self._database, self._broker, [(row.lane, row.id)])
+        if task.state is TaskState.REJECTED:
+            clean_up(Ended(row.id, row.kind, row.payload), self._handlers, self._database, self._storage)
+        else:
+            self._dispatch([(row.lane, row.id)])
         return task
+
+    def _hold(self, session: Session, principal: Principal, row: TaskRow) -> None:
+        """Set aside what the task may cost, or reject it."""
+        wanted = holds.Wanted(row.id, principal, row.held)
+        for refused in holds.hold(on_session(session), self._ledger, [wanted]).values():
+            holds.reject(row, refused, now())
+            session.flush()

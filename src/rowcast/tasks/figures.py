@@ -36,11 +36,12 @@ def lane_figures(session: Session) -> list[LaneFigures]:
             TaskRow.lane,
             func.count().label("count"),
             func.count().filter(TaskRow.attempts > _first_start(state)).label("retried"),
+            func.count().filter(TaskRow.due_at > now()).label("delayed"),
             func.min(TaskRow.created_at).label("oldest"),
             func.min(TaskRow.leased_until).label("leased_until"),
         )
         for row in session.execute(query.where(in_state(state)).group_by(TaskRow.lane)):
-            _add(by_lane.setdefault(row.lane, {"queued": 0, "running": 0, "retried": 0}), state, row)
+            _add(by_lane.setdefault(row.lane, {"queued": 0, "running": 0, "retried": 0, "delayed": 0}), state, row)
     return [LaneFigures(lane=lane, **told) for lane, told in sorted(by_lane.items())]
 
 
@@ -60,11 +61,12 @@ def _first_start(state: TaskState) -> int:
     return 1 if state is TaskState.RUNNING else 0
 
 
-def _add(told: dict[str, Any], state: TaskState, row: Row[str, int, int, datetime, datetime | None]) -> None:
-    _, count, retried, oldest, leased_until = row
+def _add(told: dict[str, Any], state: TaskState, row: Row[str, int, int, int, datetime, datetime | None]) -> None:
+    _, count, retried, delayed, oldest, leased_until = row
     told[state.value] = count
     told["retried"] += retried
     if state is TaskState.QUEUED:
+        told["delayed"] = delayed
         told["oldest_seconds"] = round((now() - oldest).total_seconds(), 1)
     elif leased_until is not None:
         told["lease_seconds"] = round((leased_until - now()).total_seconds(), 1)

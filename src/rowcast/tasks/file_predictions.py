@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal
+from rowcast.credits.allowances import spend, uses_of
+from rowcast.credits.prices import price_of
+from rowcast.credits.statements import on_session
+from rowcast.credits.tariff import Tariff, cost
 from rowcast.datasets import catalogue
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Storage
 from rowcast.errors import Conflict, NotFound
 from rowcast.models.policies import policies_in_force
 from rowcast.models.references import resolve
+from rowcast.models.tables import ModelVersionRow
 from rowcast.monitoring.file_receipts import ScoredFile, keep_receipt
-from rowcast.scoring.directory import VersionKey
 from rowcast.scoring.files.objects import errors_key, folder_key, parts_key, predictions_key
+from rowcast.scoring.version_key import VersionKey
 from rowcast.scoring.views import FilePredictions
 from rowcast.tables import Database
+from rowcast.tasks import holds
 from rowcast.tasks.claims import Claim
 from rowcast.tasks.handlers import BATCH, Bench, Handler
 from rowcast.tasks.imports import upload_key
@@ -38,6 +46,8 @@ def submit_upload(
     task_id: str,
     filename: str,
     content_hash: str,
+    rows: int,
+    tariff: Tariff,
     **asked: Any,
 ) -> TaskRow:
     """Put on record that the rows of a file are to be predicted, whose bytes are in the storage at
@@ -45,14 +55,16 @@ def submit_upload(
     ``scoring.files.job.score_file``.
 
     The version that the reference stands for, and the policy in force, are those of this moment. ``task_id`` is made
-    by ``monitoring.identifiers.new_receipt_id``: the receipt gets the same one, and so there is only one.
+    by ``identifiers.new_timed_id``: the receipt gets the same one, and so there is only one. The file has no more than
+    ``rows`` rows; what they cost by the tariff is to be set aside.
 
     Raises:
         InvalidInput: what follows '@' in the reference is neither an alias nor a version number.
         NotFound: there is no such model, alias or version.
     """
     source = {"source_key": upload_key(task_id), "is_table": False}
-    return _submit(session, principal, reference, task_id, filename, content_hash, {**source, **asked})
+    task = _submit(session, principal, reference, task_id, filename, content_hash, {**source, **asked})
+    return _accepted(session, principal, task, rows, tariff)
 
 
 def submit_dataset(
@@ -63,6 +75,7 @@ def submit_dataset(
     task_id: str,
     dataset: str,
     number: int | None,
+    tariff: Tariff,
     **asked: Any,
 ) -> TaskRow:
     """The same for a version of a dataset, the newest by default.
@@ -75,7 +88,8 @@ def submit_dataset(
     source = {"source_key": table_key(content_hash), "is_table": True}
     if asked["output"] is None and PurePath(version.filename).suffix.lower() == ".parquet":
         asked["output"] = "parquet"
-    return _submit(session, principal, reference, task_id, version.filename, content_hash, {**source, **asked})
+    task = _submit(session, principal, reference, task_id, version.filename, content_hash, {**source, **asked})
+    return _accepted(session, principal, task, version.row_count, tariff)
 
 
 def stored_file(task: Task, which: str) -> tuple[str, str]:
@@ -97,8 +111,8 @@ def stored_file(task: Task, which: str) -> tuple[str, str]:
     return predictions_key(task.id), f"{stem}-predictions.{task.result['format']}"
 
 
-def handler() -> Handler:
-    return Handler(_work, _settle, _tidy, _abandon)
+def handler(usage_key: bytes = b"") -> Handler:
+    return Handler(_work, partial(_settle, usage_key), _tidy, _abandon)
 
 
 def _submit(
@@ -127,6 +141,23 @@ def _submit(
     return submit(session, principal, kind=KIND, lane=BATCH, subject=model.name, payload=payload, task_id=task_id)
 
 
+def _accepted(session: Session, principal: Principal, task: TaskRow, rows: int, tariff: Tariff) -> TaskRow:
+    """The task with what so many rows may cost, once they are counted for the day.
+
+    Raises:
+        TooMany: they are more than the caller has left.
+    """
+    if uses := uses_of(principal, rows):
+        (beyond,) = spend(on_session(session), [uses])
+        if beyond is not None:
+            raise beyond
+    if tariff.paid:
+        model_id = select(ModelVersionRow.model_id).where(ModelVersionRow.id == task.payload["model"]["id"])
+        task.rate = tariff.rate(price_of(session, session.scalars(model_id).one()), file=True)
+        task.held = cost(task.rate, rows)
+    return task
+
+
 def _work(task: Claim, bench: Bench) -> dict[str, Any]:
     given = ("source_key", "is_table", "model", "policy", "output", "columns", "limits")
     arguments = {name: task.payload[name] for name in given}
@@ -134,9 +165,10 @@ def _work(task: Claim, bench: Bench) -> dict[str, Any]:
     return bench.run("score_file", arguments, timeout=bench.limits.file_timeout_seconds)
 
 
-def _settle(session: Session, task: Claim, outcome: dict[str, Any]) -> dict[str, Any]:
+def _settle(usage_key: bytes, session: Session, task: Claim, outcome: dict[str, Any]) -> dict[str, Any]:
     payload = task.payload
     model = VersionKey(**payload["model"])
+    price, transfer_id = holds.pay(session, task.id, outcome["row_count"] - outcome["skipped"])
     scored = ScoredFile(
         id=task.id,
         model=model,
@@ -145,8 +177,10 @@ def _settle(session: Session, task: Claim, outcome: dict[str, Any]) -> dict[str,
         row_count=outcome["row_count"],
         skipped=outcome["skipped"],
         content_hash=payload["content_hash"],
+        price=price,
+        transfer_id=transfer_id,
     )
-    keep_receipt(session, task.owner, scored)
+    keep_receipt(session, task.owner, scored, usage_key)
     result = FilePredictions(
         model=model.model,
         version=model.number,

@@ -61,15 +61,17 @@ def submit_import(
     return submit(session, principal, kind=KIND, lane=DATA, subject=name, payload=payload, task_id=task_id)
 
 
-def delete_unused_content(database: Database, storage: Storage, content_hash: str) -> None:
-    """Delete a stored table that no version has and no import is about to need.
+def delete_unused_content(database: Database, storage: Storage, content_hash: str) -> bool:
+    """Delete a stored table that no version has and no import is about to need; whether it was so.
 
     The look and the deed are one turn, which keeps other imports of the same bytes from starting in between.
     """
     with database.transaction() as session:
         take_turn(session, content_hash)
-        if not _in_use(session, content_hash):
+        unused = not _in_use(session, content_hash)
+        if unused:
             storage.delete(folder_key(content_hash))
+    return unused
 
 
 def handler() -> Handler:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,47 +22,91 @@ _BUNDLE_PARTS = 4
 """``bundles/<task>/<attempt>/<algorithm>``: the folder of one bundle."""
 
 _AT_ONCE = 500
+_DAY_SECONDS = 86_400
 
 
 def remove_leftovers(database: Database, storage: Storage) -> None:
     """Delete uploads that no task is going to read, bundles that no version has, parts of files that are whole, and
     tables that no dataset has. For the start of the only process: nothing may be uploading."""
-    _remove_uploads(database, storage)
-    _remove_bundles(database, storage)
-    _remove_parts(database, storage)
+    _sweep(database, storage, lambda unclaimed: unclaimed, threading.Event())
+
+
+class Leftovers:
+    """The same while any number of servers and workers are at work: what is deleted can come into use no more.
+
+    Objects of a task that has ended are of use only where the same transaction said so that ended it, and tables are
+    looked up and deleted in one turn with imports. An upload comes before its task: of one that no task names it is
+    known only after a while, longer than any submission takes, that there will be none. The while is counted here, by
+    one clock, however others are set.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._seen: dict[str, float] = {}
+
+    def remove(self, database: Database, *, days: float, stopping: threading.Event) -> int:
+        """Delete them, uploads that no task names once they were seen for so many days; returns how many.
+
+        Raises:
+            Unavailable: the database or the storage does not answer; what was deleted so far stays so.
+        """
+
+        def seen_for_long(unclaimed: set[str]) -> set[str]:
+            moment = time.monotonic()
+            self._seen = {task_id: self._seen.get(task_id, moment) for task_id in unclaimed}
+            return {task_id for task_id, since in self._seen.items() if moment - since >= days * _DAY_SECONDS}
+
+        return _sweep(database, self._storage, seen_for_long, stopping)
+
+
+def _sweep(
+    database: Database, storage: Storage, forsaken: Callable[[set[str]], set[str]], stopping: threading.Event
+) -> int:
+    """``forsaken`` are those of uploads that no task names that none will."""
+    removed = 0
+    for key in _useless(database, storage, forsaken):
+        if stopping.is_set():
+            return removed
+        storage.delete(key)
+        removed += 1
     for content_hash in _unknown_tables(database, storage):
-        delete_unused_content(database, storage, content_hash)
+        if stopping.is_set():
+            return removed
+        removed += delete_unused_content(database, storage, content_hash)
+    return removed
 
 
-def _remove_uploads(database: Database, storage: Storage) -> None:
+def _useless(database: Database, storage: Storage, forsaken: Callable[[set[str]], set[str]]) -> Iterator[str]:
+    # What there is comes first, and what is known of it after: the other way round it could have come in between.
+    yield from _uploads(database, storage, forsaken)
+    yield from _bundles(database, storage)
+    yield from _parts(database, storage)
+
+
+def _uploads(database: Database, storage: Storage, forsaken: Callable[[set[str]], set[str]]) -> list[str]:
     uploads = {_second(key) for key in storage.list("uploads")}
     with database.reading() as session:
         states = _states(session, uploads)
-    for task_id in uploads:
-        if states.get(task_id, TaskState.FAILED).final:
-            storage.delete(f"uploads/{task_id}")
+    ended = {task_id for task_id in uploads if task_id in states and states[task_id].final}
+    return [f"uploads/{task_id}" for task_id in sorted(ended | forsaken(uploads - states.keys()))]
 
 
-def _remove_bundles(database: Database, storage: Storage) -> None:
+def _bundles(database: Database, storage: Storage) -> list[str]:
     """Only of tasks that have ended. Bundles without a task are not ours to judge."""
     bundles = {"/".join(key.split("/")[:_BUNDLE_PARTS]) for key in storage.list("bundles")}
     with database.reading() as session:
         states = _states(session, {_second(bundle) for bundle in bundles})
         registered = _known(session, bundles)
-    for bundle in sorted(bundles - registered):
-        state = states.get(_second(bundle))
-        if state is not None and state.final:
-            storage.delete(bundle)
+    unknown = sorted(bundles - registered)
+    return [bundle for bundle in unknown if _second(bundle) in states and states[_second(bundle)].final]
 
 
-def _remove_parts(database: Database, storage: Storage) -> None:
+def _parts(database: Database, storage: Storage) -> list[str]:
     """Of files with predictions whose task has ended."""
     parts = {_second(key) for key in storage.list(ROOT) if key.startswith(parts_key(_second(key)))}
     with database.reading() as session:
         states = _states(session, parts)
-    for task_id, state in states.items():
-        if state.final:
-            storage.delete(parts_key(task_id))
+    return [parts_key(task_id) for task_id, state in sorted(states.items()) if state.final]
 
 
 def _unknown_tables(database: Database, storage: Storage) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from rowcast.accounts.principal import Principal
 from rowcast.errors import NotFound
 from rowcast.grouping import Grouping, Wording
-from rowcast.tables import Database
-from rowcast.tasks.queries import not_found, tasks_by_id
+from rowcast.tasks.ports import Reader
+from rowcast.tasks.queries import Look, not_found
 from rowcast.tasks.views import Task
 
 WORDING = Wording(
@@ -26,8 +28,9 @@ class _Asked(NamedTuple):
 class Lookups:
     """Tasks as their rows say, for event loops. ``start`` it, ``close`` it."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._look = Look(reader.dialect)
         self._grouping: Grouping[_Asked, Task] = Grouping("lookups", self._look_up, WORDING)
 
     def start(self) -> None:
@@ -37,6 +40,7 @@ class Lookups:
     def close(self) -> None:
         """Take no more, and return when all are answered."""
         self._grouping.close()
+        self._reader.close()
 
     async def get(self, principal: Principal, task_id: str) -> Task:
         """The task of that id.
@@ -48,8 +52,8 @@ class Lookups:
 
     def _look_up(self, take: Callable[[], Sequence[_Asked]]) -> list[Task | NotFound]:
         group = take()
-        with self._database.reading() as session:
-            found = tasks_by_id(session, {asked.task_id for asked in group})
+        ids = msgspec.json.encode([asked.task_id for asked in group]).decode()
+        found = self._look.tasks(self._reader.alone(self._look.statement, (ids,)))
         return [_seen_by(asked.principal, found.get(asked.task_id)) for asked in group]
 
 

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from rowcast.tasks.views import Task
@@ -34,16 +34,24 @@ class Notices:
         with self._lock:
             return self._last.get(task_id, 0)
 
-    def announce(self, task_id: str) -> None:
-        """The task has changed, and that is committed. Callable from any thread; never waits for anyone."""
+    def announce(self, task_ids: Iterable[str]) -> None:
+        """The tasks have changed, and that is committed. Callable from any thread; never waits for anyone."""
+        woken: dict[asyncio.AbstractEventLoop, list[_Waiter]] = {}
         with self._lock:
-            self._count += 1
-            self._last[task_id] = self._count
-            self._last.move_to_end(task_id)
-            if len(self._last) > _REMEMBERED:
-                self._last.popitem(last=False)
-            for waiter in self._waiting.get(task_id, ()):
-                waiter.wake()
+            for task_id in task_ids:
+                self._note(task_id)
+                for waiter in self._waiting.get(task_id, ()):
+                    woken.setdefault(waiter.loop, []).append(waiter)
+        for loop, waiters in woken.items():
+            with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+                loop.call_soon_threadsafe(_wake, waiters)
+
+    def _note(self, task_id: str) -> None:
+        self._count += 1
+        self._last[task_id] = self._count
+        self._last.move_to_end(task_id)
+        if len(self._last) > _REMEMBERED:
+            self._last.popitem(last=False)
 
     async def changed(self, task_id: str, seen: int, timeout: float) -> bool:  # noqa: ASYNC109  (no error)
         """Wait until the task changes; False when ``timeout`` seconds passed first. Costs no thread."""
@@ -118,20 +126,21 @@ class _Waiter:
     """One coroutine that waits, and the loop it has to be woken on."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._woken: asyncio.Future[bool] = loop.create_future()
 
-    def wake(self) -> None:
-        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._end, True)
-
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109  (no error)
-        late = self._loop.call_later(timeout, self._end, False)
+        late = self.loop.call_later(timeout, self.end, False)
         try:
             return await self._woken
         finally:
             late.cancel()
 
-    def _end(self, woken: bool) -> None:
+    def end(self, woken: bool) -> None:
         if not self._woken.done():
             self._woken.set_result(woken)
+
+
+def _wake(waiters: Sequence[_Waiter]) -> None:
+    for waiter in waiters:
+        waiter.end(True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rowcast.accounts.keys import principal_of
+from rowcast.accounts.callers import principal_of
 from rowcast.accounts.principal import Principal
 from rowcast.tables import Database
 

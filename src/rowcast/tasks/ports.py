@@ -7,7 +7,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from sqlalchemy import Dialect
+
 from rowcast.datasets.ports import Progress
+from rowcast.monitoring.recording import Writer
+
+
+class Reader(Protocol):
+    """A connection that is held for a thread that reads all the time."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What its statements are written in."""
+        ...
+
+    def alone(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """The rows of one statement that is a transaction by itself. When the connection has died it may be carried out
+        twice."""
+        ...
+
+    def close(self) -> None:
+        """Let the connection go."""
+        ...
+
+
+class Claimant(Reader, Writer, Protocol):
+    """One for a thread that claims tasks and ends them all the time."""
 
 
 class Delivery(Protocol):
@@ -27,7 +52,8 @@ class Delivery(Protocol):
         ...
 
     def back(self) -> None:
-        """Not now, not here: another consumer may have it, or this one later."""
+        """Not now, not here: another consumer may have it, or this one later. Others that came with it may come again
+        too."""
         ...
 
     def refuse(self, reason: str) -> None:
@@ -50,11 +76,15 @@ class Lanes(Protocol):
     """What an operator sees of a broker. All raise ``Unavailable("broker_unavailable")`` when it does not answer."""
 
     def depths(self) -> dict[str, int]:
-        """Messages by lane that no consumer has yet."""
+        """Messages by lane that no consumer has yet; one may be about several tasks."""
         ...
 
     def dead(self, limit: int) -> list[DeadLetter]:
         """The dead letters, oldest first."""
+        ...
+
+    def dead_count(self) -> int:
+        """How many dead letters there are."""
         ...
 
     def revive(self, letter_id: str) -> bool:
@@ -78,9 +108,9 @@ class Publisher(Lanes, Protocol):
         that gets lost costs whoever waits a second: the call neither fails nor waits for anybody."""
         ...
 
-    def listen(self, heard: Callable[[str], None]) -> None:
-        """Have ``heard`` called, on any thread, with the id of each task that is announced to this process. To be
-        called once, before the first ``publish``; a process that never does is not told anything."""
+    def listen(self, heard: Callable[[Sequence[str]], None]) -> None:
+        """Have ``heard`` called, on any thread, with the ids of tasks that are announced to this process. To be called
+        once, before the first ``publish``; a process that never does is not told anything."""
         ...
 
     def ping(self) -> None:
@@ -98,6 +128,15 @@ class Broker(Publisher, Protocol):
     def consume(self, lane: str, timeout: float, most: int = 1) -> Sequence[Delivery]:
         """The next ids of the lane, in order: up to ``most`` of those that are there, never waiting for more than
         one. None at all after ``timeout`` seconds, or once closed."""
+        ...
+
+
+class Tally(Protocol):
+    """Counts what workers do."""
+
+    def attempted(self, kind: str, outcome: str, count: int = 1) -> None:
+        """So many attempts at tasks of that kind ended in a state that is final, or were ``retried`` or
+        ``handed_back``."""
         ...
 
 

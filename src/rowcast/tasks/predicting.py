@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,7 +24,8 @@ from rowcast.tables import now
 from rowcast.tasks.batches import Batch, Batches, Claimed, Outcome
 from rowcast.tasks.claims import back_off, waiting
 from rowcast.tasks.owners import Owners
-from rowcast.tasks.ports import Broker, Delivery
+from rowcast.tasks.ports import Broker, Delivery, Tally
+from rowcast.tasks.predictions import KIND
 from rowcast.tasks.views import TaskState
 
 MOST = 128
@@ -62,6 +64,7 @@ class Predicting:
         lease_seconds: float = 30,
         max_attempts: int = 3,
         retry_seconds: float = 2,
+        tally: Tally | None = None,
     ) -> None:
         self._batches = batches
         self._broker = broker
@@ -72,6 +75,7 @@ class Predicting:
         self._beat = lease_seconds / 3
         self._max_attempts = max_attempts
         self._retry_seconds = retry_seconds
+        self._tally = tally
         self._held: tuple[str, float] | None = None
         self._closing = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="prediction-leases", daemon=True)
@@ -102,12 +106,18 @@ class Predicting:
             with self._keeping_leases(batch):
                 for part in self._worked_on(batch, interrupted):
                     self._settle(batch, part)
+                    self._count(part)
                     self._tell([open_.pop(done.outcome.id) for done in part])
             self._dismiss(open_)
         except BaseException:
             for delivery in open_.values():
                 delivery.back()
             raise
+
+    def _count(self, part: Sequence[Done]) -> None:
+        if self._tally is not None:
+            for outcome, count in Counter(map(_attempt, part)).items():
+                self._tally.attempted(KIND, outcome, count)
 
     def _dismiss(self, deliveries: Mapping[str, Delivery]) -> None:
         """Let go of what is not there to be done: ended, not due yet, in other hands, or no task at all."""
@@ -148,9 +158,9 @@ class Predicting:
 
     def _scored(self, task: Claimed) -> Scored:
         owner = self._owners.get(task.owner_id)
-        served = self._catalog.find(task.subject) or self._catalog.get(task.subject)
+        served = self._catalog.find(owner, task.subject) or self._catalog.get(owner, task.subject)
         asked = decode(task.body, max_rows=self._max_rows, reader=served.reader)
-        return scored(self._keeping, task.id, owner, served, asked, task.body)
+        return scored(self._keeping, task.id, owner, served, asked, task.body).at(task.rate)
 
     def _failed(self, task: Claimed, error: RowcastError) -> Done:
         """Try again later if that can help and there are attempts left, else fail for good."""
@@ -220,6 +230,13 @@ class Predicting:
                 self._batches.renew(held[0])
             except Unavailable as error:
                 log.warning("leases are not renewed: %s", error.code)
+
+
+def _attempt(done: Done) -> str:
+    """How the attempt went, as a ``Tally`` counts it."""
+    if done.outcome.state != TaskState.QUEUED:
+        return str(done.outcome.state)
+    return "handed_back" if done.outcome.untried else "retried"
 
 
 def _untried(task: Claimed) -> Done:

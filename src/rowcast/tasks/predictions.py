@@ -6,6 +6,7 @@ task is answered twice.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import msgspec
@@ -13,8 +14,8 @@ from pydantic import Field
 
 from rowcast.accounts.principal import Principal
 from rowcast.errors import InvalidInput
-from rowcast.monitoring.identifiers import new_receipt_id
-from rowcast.scoring.requests import RowsToScore, check, strictly
+from rowcast.identifiers import new_timed_id
+from rowcast.scoring.requests import NO_JSON, RowsToScore, check, strictly
 from rowcast.scoring.views import PredictRequest
 from rowcast.tasks.admission import Once
 from rowcast.tasks.handlers import PREDICT
@@ -34,6 +35,10 @@ class PredictTaskRequest(PredictRequest):
     )
 
 
+class _Kind(msgspec.Struct):
+    kind: str
+
+
 class _Asked(RowsToScore[msgspec.Raw], kw_only=True, forbid_unknown_fields=True):
     """``PredictTaskRequest``, with rows that are counted and not looked into."""
 
@@ -49,19 +54,36 @@ def read(principal: Principal, body: bytes, *, max_rows: int, key: str | None = 
         InvalidInput: it is no JSON, or not of that shape.
         TooLarge: it has more than ``max_rows`` rows.
     """
-    asked = strictly(_text(body), _Asked, _SHAPE)
+    try:
+        asked = strictly(_text(body), _Asked, _SHAPE)
+    except InvalidInput:
+        _check_kind(body)
+        raise
     if asked.kind != KIND:
-        raise InvalidInput("task_kind_unknown", "The only kind of task that is submitted here is 'predict'.")
+        raise _unknown_kind()
     check(asked, max_rows=max_rows)
     return Submission(
-        id=new_receipt_id(),
+        id=new_timed_id(),
         kind=KIND,
         lane=PREDICT,
         owner=principal,
         subject=asked.model,
         body=_call(asked),
+        rows=len(asked.rows),
+        reasons=bool(asked.explain),
         once=None if key is None else Once.of(key, b"POST /tasks", body),
     )
+
+
+def _check_kind(body: bytes) -> None:
+    """Raise when the body asks for work of another kind, whatever else is wrong with it: that kind may need no rows."""
+    with suppress(*NO_JSON):
+        if msgspec.json.decode(body, type=_Kind).kind != KIND:
+            raise _unknown_kind()
+
+
+def _unknown_kind() -> InvalidInput:
+    return InvalidInput("task_kind_unknown", "The only kind of task that is submitted here is 'predict'.")
 
 
 def _text(body: bytes) -> bytes:

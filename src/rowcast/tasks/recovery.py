@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from rowcast.errors import Internal
-from rowcast.tables import Database, now
+from rowcast.errors import Internal, Unavailable
+from rowcast.tables import Database, Timestamp, now
+from rowcast.tasks import holds
 from rowcast.tasks.claims import queued_again
 from rowcast.tasks.cleanup import Ended
 from rowcast.tasks.handlers import PREDICT
@@ -21,6 +22,30 @@ _BATCH = 500
 
 QUICK_SECONDS = 10.0
 """After so long a prediction counts as forgotten: somebody may be waiting for it."""
+
+
+def require_clock(database: Database, *, seconds: float) -> None:
+    """Return when this machine's clock is no further from the database's than that.
+
+    Leases are moments, written by one worker and read by others: by a clock that is ahead, those of all others have run
+    out, and their tasks would be done twice.
+
+    Raises:
+        Unavailable: it is further off, or the database does not answer.
+    """
+    with database.reading() as session:
+        if session.get_bind().dialect.name != "postgresql":
+            return  # the database is a file of this machine
+        session.execute(select(1))  # so that a connection is there, and the time to the answer is short
+        before = now()
+        theirs = session.scalars(select(func.clock_timestamp(type_=Timestamp))).one()
+        after = now()
+    ahead = (before - theirs).total_seconds() if before > theirs else min(0.0, (after - theirs).total_seconds())
+    if abs(ahead) > seconds:
+        told = f"{abs(ahead):.0f} seconds {'ahead of' if ahead > 0 else 'behind'} the database's"
+        raise Unavailable(
+            "clock_wrong", f"The clock of this machine is {told}. Set it right (NTP); until then it takes no tasks."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +101,7 @@ def _take_back(
             continue
         ended.append(Ended(task.id, task.kind, task.payload))
     session.flush()
+    holds.release(session, [task.id for task in ended])
     return ended
 
 

@@ -16,7 +16,7 @@ from rowcast.tasks import claims
 from rowcast.tasks.claims import Claim, ClaimLost
 from rowcast.tasks.cleanup import Ended, clean_up
 from rowcast.tasks.handlers import Bench, Handler, Limits
-from rowcast.tasks.ports import Broker, Compute
+from rowcast.tasks.ports import Broker, Compute, Tally
 from rowcast.tasks.pulse import Pulse
 from rowcast.tasks.tables import TaskRow
 
@@ -45,6 +45,7 @@ class Runner:
         lease_seconds: float = 30,
         max_attempts: int = 3,
         retry_seconds: float = 2,
+        tally: Tally | None = None,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -56,6 +57,7 @@ class Runner:
         self._lease_seconds = lease_seconds
         self._max_attempts = max_attempts
         self._retry_seconds = retry_seconds
+        self._tally = tally
 
     def take(self, task_id: str, reply_to: str | None = None) -> Claim | None:
         """The task, claimed for this worker; None when somebody else has it or it has ended. ``reply_to`` is told of
@@ -114,7 +116,8 @@ class Runner:
     def _work_and_settle(self, held: Claim, pulse: Pulse, interrupted: Callable[[], bool]) -> None:
         handler = self._handlers.get(held.kind)
         if handler is None:
-            raise Internal("task_kind_unknown", "This version of Rowcast does not know this kind of task.")
+            # Of a newer version, while workers are being replaced: one of those is to have it.
+            raise Unavailable("task_kind_unknown", "This worker is too old for this kind of task; a newer is to try.")
 
         def stopping() -> bool:
             return pulse.cancelled or pulse.lost or interrupted()
@@ -126,6 +129,7 @@ class Runner:
             claims.record(session, held.id, handler.settle(session, held, outcome))
 
         self._put_on_record(settle)
+        self._count(held, "succeeded")
         self._tidy(handler, held)
 
     def _stop(self, held: Claim, pulse: Pulse, interrupted: Callable[[], bool]) -> None:
@@ -135,10 +139,12 @@ class Runner:
         if interrupted() and not pulse.cancelled:
             try:
                 self._put_on_record(lambda session: claims.hand_back(session, held))
+                self._count(held, "handed_back")
                 return
             except Cancelled:  # the owner was quicker than the pulse
                 pass
         self._put_on_record(lambda session: claims.stop(session, held))
+        self._count(held, "cancelled")
         self.abandon(Ended(held.id, held.kind, held.payload))
 
     def _give_up(self, held: Claim, error: RowcastError) -> None:
@@ -148,11 +154,18 @@ class Runner:
             if error.retryable and held.attempt < self._max_attempts:
                 wait = claims.back_off(held.attempt, self._retry_seconds)
                 self._put_on_record(lambda session: claims.retry(session, held, error, after_seconds=wait))
+                self._count(held, "retried")
                 return
             self._put_on_record(lambda session: claims.fail(session, held, error))
+            self._count(held, "failed")
         except Cancelled:
             self._put_on_record(lambda session: claims.stop(session, held))
+            self._count(held, "cancelled")
         self.abandon(Ended(held.id, held.kind, held.payload))
+
+    def _count(self, held: Claim, outcome: str) -> None:
+        if self._tally is not None:
+            self._tally.attempted(held.kind, outcome)
 
     def _put_on_record(self, change: Callable[[Session], _T]) -> _T:
         for pause in _PATIENCE:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 from sqlalchemy import update
@@ -15,6 +17,8 @@ from rowcast.tables import Database, new_id, now
 from rowcast.tasks.ports import Publisher
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
+
+_CLOSE_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +45,37 @@ def submit(
     session.add(task)
     session.flush()
     return task
+
+
+class Dispatch:
+    """Tells the workers of committed tasks on a thread of its own: a broker that hangs keeps no caller waiting.
+    ``start`` it, ``close`` it."""
+
+    def __init__(self, database: Database, broker: Publisher) -> None:
+        self._database = database
+        self._broker = broker
+        self._untold: SimpleQueue[Sequence[tuple[str, str]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._tell, name="dispatch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to tell. To be called once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Return when all were told, or soon: what was not is left for the recovery sweep."""
+        self._untold.put(None)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def leave(self, tasks: Sequence[tuple[str, str]]) -> None:
+        """Have workers told of these, given as (lane, id)."""
+        self._untold.put(tasks)
+
+    def _tell(self) -> None:
+        while (tasks := self._untold.get()) is not None:
+            try:
+                dispatch(self._database, self._broker, tasks)
+            except Exception:  # noqa: BLE001  (a thread that ended would be missing until the next start)
+                _log.exception("a fault of ours in telling workers of new tasks; the recovery sweep tells them")
 
 
 def dispatch(database: Database, broker: Publisher, tasks: Iterable[tuple[str, str]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, LargeBinary, String, literal, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, LargeBinary, String, literal, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from rowcast.tables import Base, new_id, now
@@ -57,6 +57,10 @@ class TaskRow(Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(64))
     request_hash: Mapped[str | None] = mapped_column(String(64))
     """See ``admission.Once``."""
+    held: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Credits that are set aside for it until it ends."""
+    rate: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """What a row costs, in thousandths of a credit, as it was when it was submitted."""
     body: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The request as it was sent, of a task that is made of nothing else; gone when the task has ended."""
 

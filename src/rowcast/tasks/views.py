@@ -12,17 +12,19 @@ from rowcast.datasets.ports import Progress
 
 
 class TaskState(StrEnum):
-    """queued -> running -> succeeded | failed | cancelled; running -> queued when a worker died."""
+    """queued -> running -> succeeded | failed | cancelled; running -> queued when a worker died. One that there were no
+    credits for is rejected and never queued."""
 
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    REJECTED = "rejected"
 
     @property
     def final(self) -> bool:
-        return self in (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
+        return self not in (TaskState.QUEUED, TaskState.RUNNING)
 
 
 class Task(BaseModel):
@@ -30,17 +32,22 @@ class Task(BaseModel):
 
     id: str = Field(description="Its identifier.")
     kind: str = Field(description="import, profile, train, predict or score.")
-    state: TaskState = Field(description="How it is doing; the last three are final.")
+    state: TaskState = Field(description="How it is doing; the last four are final.")
     owner: str = Field(description="Who started it.")
     subject: str = Field(description="What it works on: the dataset or model by name.")
     progress: Progress | None = Field(default=None, description="How far it is, while it runs.")
     result: dict[str, Any] | None = Field(default=None, description="Depends on the kind; set once it succeeded.")
-    error: dict[str, Any] | None = Field(default=None, description="code, message and problems; set once it failed.")
+    error: dict[str, Any] | None = Field(
+        default=None, description="code, message and problems; set once it failed or was rejected."
+    )
     last_error: dict[str, Any] | None = Field(
         default=None, description="Why the attempt before failed, while it waits for another or runs again."
     )
     attempts: int = Field(description="How often it was started.")
     cancel_requested: bool = Field(description="Whether it was asked to stop.")
+    held: int = Field(
+        default=0, description="Credits that were set aside for it; its receipt says how many of them it cost."
+    )
     created_at: datetime = Field(description="When it was asked for.")
     started_at: datetime | None = Field(default=None, description="When a worker took it.")
     finished_at: datetime | None = Field(default=None, description="When it ended.")
@@ -51,6 +58,7 @@ class LaneFigures(BaseModel):
 
     lane: str = Field(description="Its name.")
     queued: int = Field(description="Tasks that wait for a worker.")
+    delayed: int = Field(default=0, description="Those of them that wait for the moment of their next attempt.")
     running: int = Field(description="Tasks that a worker has.")
     retried: int = Field(description="Tasks of both sorts that were started more than once.")
     oldest_seconds: float | None = Field(default=None, description="Age of the oldest task that waits.")
@@ -73,7 +81,9 @@ class Figures(BaseModel):
 
     lanes: list[LaneFigures] = Field(description="The lanes that have tasks to do.")
     messages: dict[str, int] | None = Field(
-        default=None, description="Messages by lane that no worker has yet; null while the broker does not answer."
+        default=None,
+        description="Messages by lane that no worker has yet, each about one task or several; null while the broker "
+        "does not answer.",
     )
     dead: list[DeadMessage] | None = Field(
         default=None, description="The oldest dead letters; null while the broker does not answer."

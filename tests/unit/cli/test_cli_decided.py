@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from typer import BadParameter
 
-from rowcast.entrypoints.cli.decided import decision_sentence, money, payoff_lines, thresholds_sentence
+from rowcast.entrypoints.cli.decided import money, payoff_lines, profit_sentence, thresholds_sentence, told
 from rowcast.entrypoints.cli.drafts import amount
-from rowcast.entrypoints.cli.explained import band_sentence
+from rowcast.entrypoints.cli.explained import band_sentence, similar_sentence
 from rowcast.entrypoints.cli.plots import HEIGHT, MARK, POINT, WIDTH, plot
+from rowcast.entrypoints.cli.tables import counted
 from rowcast.models.decide.policy import Policy
-from rowcast.scoring.views import Band, Decision, Interval, Prediction
+from rowcast.scoring.views import Band, Decision, Interval, Prediction, Similar
 
 RISK = {"of": "lost", "measure": "probability", "yellow": 0.15, "red": 0.3}
 HOPE = {"of": "buys", "measure": "probability", "yellow": 0.4, "red": 0.1, "high": "green"}
@@ -22,49 +24,122 @@ def policy(**fields: Any) -> Policy:
 
 
 def chance(of: str, probability: float, **decided: Any) -> Prediction:
-    return Prediction(value=of, probabilities={of: probability, "other": 1 - probability}, decision=Decision(**decided))
+    likelier = of if probability >= 0.5 else "other"
+    return Prediction(
+        value=likelier, probability=probability, probabilities={of: probability, "other": 1 - probability},
+        decision=Decision(**decided),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("bands", "found", "said"),
     [
         (RISK, chance("lost", 0.0821, color="green"),
-         "Green: the probability of lost, 8.21 %, is below 15 %, where yellow begins."),
+         ["Green: the probability of lost is 8.21 %, about 1 in 12. That is below 15 %, where yellow begins.",
+          "The likelier outcome is other (91.8 %)."]),
         (RISK, chance("lost", 0.2, color="yellow"),
-         "Yellow: the probability of lost, 20 %, is at least 15 %, where yellow begins, and below 30 %, where red "
-         "begins."),
+         ["Yellow: the probability of lost is 20 %, about 1 in 5. That is between 15 %, where yellow begins, and 30 %, "
+          "where red begins.", "The likelier outcome is other (80 %)."]),
         (RISK, chance("lost", 0.9, color="red"),
-         "Red: the probability of lost, 90 %, is at least 30 %, where red begins."),
-        (RISK | {"yellow": 0.3}, chance("lost", 0.2, color="green"),
-         "Green: the probability of lost, 20 %, is below 30 %, where red begins."),
-        (HOPE, chance("buys", 0.9, color="green"),
-         "Green: the probability of buys, 90 %, is at least 40 %, where green begins."),
+         ["Red: the probability of lost is 90 %. That is 30 % or more, where red begins.",
+          "The likelier outcome is lost (90 %)."]),
+        (RISK, chance("lost", 0.429, color="red"),
+         ["Red: the probability of lost is 42.9 %, about 4 in 10. That is 30 % or more, where red begins.",
+          "The likelier outcome is other (57.1 %): red says that the risk is too high for this policy, not that lost "
+          "will come."]),
+        (RISK | {"yellow": 0.6, "red": 0.8}, chance("lost", 0.55, color="green"),
+         ["Green: the probability of lost is 55 %. That is below 60 %, where yellow begins.",
+          "The likelier outcome is lost (55 %): green says that the risk is low enough for this policy, not that lost "
+          "is unlikely."]),
+        (RISK | {"yellow": 0.3}, chance("lost", 0.29999, color="green"),
+         ["Green: the probability of lost is 29.999 %, about 3 in 10. That is below 30 %, where red begins.",
+          "The likelier outcome is other (70 %)."]),
+        (HOPE, chance("buys", 0.45, color="green"),
+         ["Green: the probability of buys is 45 %, about 4 in 10. That is 40 % or more, where green begins.",
+          "The likelier outcome is other (55 %): green says that the chance is high enough for this policy, not that "
+          "buys will come."]),
         (HOPE, chance("buys", 0.02, color="red"),
-         "Red: the probability of buys, 2 %, is below 10 %, where yellow begins."),
+         ["Red: the probability of buys is 2 %, about 1 in 50. That is below 10 %, where yellow begins.",
+          "The likelier outcome is other (98 %)."]),
         ({"measure": "value", "yellow": 100, "red": 2000.5},
          Prediction(value=1500.0, decision=Decision(color="yellow")),
-         "Yellow: the prediction, 1,500, is at least 100, where yellow begins, and below 2,000.5, where red begins."),
+         ["prediction: 1,500.",
+          "Yellow: the prediction is 1,500. That is between 100, where yellow begins, and 2,000.5, where red begins."]),
         ({"measure": "high", "yellow": 100, "red": 100},
          Prediction(value=90.0, interval=Interval(level=0.9, low=70, high=110), decision=Decision(color="red")),
-         "Red: the upper end of its interval, 110, is at least 100, where red begins."),
+         ["prediction: 90. In 90 % of such cases the true one lies between 70 and 110.",
+          "Red: the upper end of its interval is 110. That is 100 or more, where red begins."]),
     ],
 )  # fmt: skip
-def test_a_colour_is_said_with_where_it_begins_and_ends(bands: dict[str, Any], found: Prediction, said: str) -> None:
-    assert decision_sentence(found, policy(bands=bands)) == said
+def test_a_colour_is_said_with_where_it_begins_and_ends(
+    bands: dict[str, Any], found: Prediction, said: list[str]
+) -> None:
+    assert told(found, None, policy(bands=bands)) == said
 
 
-def test_what_is_earned_is_said_as_a_sum() -> None:
-    matrix = {"accept": {"paid": {"column": "Price"}, "lost": -9}}
-    earns = chance("lost", 0.1, expected_profit=1234.5678)
-    assert decision_sentence(earns, policy(payoff=matrix)) == "Accepting such cases is expected to earn 1,235 each."
-    loses = chance("lost", 0.1, expected_profit=-2.5, expected_if_declined=-1.0)
-    said = "Accepting such cases is expected to lose 2.50 each, declining them -1."
-    assert decision_sentence(loses, policy(payoff=matrix)) == said
-    unknown = decision_sentence(chance("lost", 0.1), policy(payoff=matrix))
-    assert unknown == "What it earns cannot be told without Price."
+MATRIX = {"accept": {"paid": {"column": "Price"}, "lost": -9}}
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        ({"expected_profit": 1234.5678}, "Accepting such cases is expected to earn 1,235 each."),
+        ({"expected_profit": -2.5, "expected_if_declined": -1.0},
+         "Accepting such cases is expected to lose 2.50 each, declining them -1."),
+        ({"color": "red", "expected_profit": 4.0},
+         "The colour goes by the probability alone; by money it would be accepted: accepting such cases is expected to "
+         "earn 4 each."),
+        ({"color": "green", "expected_profit": -4.0},
+         "The colour goes by the probability alone; by money it would be declined: accepting such cases is expected to "
+         "lose 4 each."),
+        ({"color": "yellow", "expected_profit": -4.0}, "Accepting such cases is expected to lose 4 each."),
+        ({"problems": [{"code": "amount_missing", "message": "", "field": "Price"}]},
+         "What it earns cannot be told: Price is missing."),
+        ({"problems": [{"code": "field_unreadable", "message": "Give a number.", "field": "Fee"},
+                       {"code": "amount_missing", "message": "", "field": "Price"},
+                       {"code": "amount_missing", "message": "", "field": "Term"}]},
+         "What it earns cannot be told: Price and Term are missing. Fee: Give a number."),
+        ({"problems": [{"code": "amount_senseless", "message": "The terms make no sense."}]},
+         "What it earns cannot be told: The terms make no sense."),
+    ],
+)  # fmt: skip
+def test_what_is_earned_is_said_as_a_sum(decided: dict[str, Any], said: str) -> None:
+    found = chance("lost", 0.1, **decided)
+    assert found.decision is not None
+    assert profit_sentence(found.decision, policy(bands=RISK).bands) == said
+
+
+def test_a_decision_by_profit_needs_no_second_sentence() -> None:
+    found = chance("lost", 0.3, color="green", expected_profit=120.0, expected_if_declined=20.0)
+    assert told(found, None, policy(bands={"measure": "profit"}, payoff=MATRIX)) == [
+        "prediction: other. The probability of the positive class is 30.0 %, about 3 in 10.",
+        "Green: the expected profit is 100. That is 0 or more, where green begins.",
+    ]
+    unknown = chance("lost", 0.3, problems=[{"code": "amount_missing", "message": "", "field": "Price"}])
+    assert told(unknown, None, policy(bands={"measure": "profit"}, payoff=MATRIX))[1:] == [
+        "What it earns cannot be told: Price is missing."
+    ]
+
+
+def test_sums_and_shares_have_the_digits_that_matter() -> None:
     assert [money(sum_) for sum_ in (0, 12, 12.345, 0.01234, -1e6, 999.5)] == [
         "0", "12", "12.35", "0.0123", "-1,000,000", "999.50",
     ]  # fmt: skip
+    wild = {"good": "paid", "bad": "lost", "amount": 1, "term": 12, "rate": 12.5, "loss": 0.6}
+    assert "at 1,250 % a year" in payoff_lines(policy(payoff={"credit": wild}).payoff)[0]  # type: ignore[arg-type]
+    assert [counted(count, "row") for count in (0, 1, 2000)] == ["0 rows", "1 row", "2,000 rows"]
+
+
+def test_cases_with_a_similar_probability() -> None:
+    similar = Similar(count=500, low=0.389, high=0.462, observed=0.406, observed_low=0.364, observed_high=0.45)
+    assert similar_sentence(similar, "lost", 0.429) == (
+        "Checked on cases with a known outcome that the model had not learned from: of the 500 with the most similar "
+        "probability (38.9 % to 46.2 %) 203 turned out lost, 40.6 %. That fits: with so many cases the true share may "
+        "be anything from 36 % to 45 %."
+    )
+    assert similar_sentence(similar, "lost", 0.5).endswith(
+        "That does not fit well: the true share is likely 36 % to 45 %, so take the probability with care."
+    )
 
 
 def test_a_policy_in_words() -> None:
@@ -84,10 +159,15 @@ def test_a_policy_in_words() -> None:
 
 
 def test_amounts_are_written_as_numbers_or_columns() -> None:
-    assert [amount(text) for text in ("12.5", "-3", "Price", "0.1*Price", "-1 * A*B", "x*Price")] == [
+    assert [amount(text) for text in ("12.5", "-3", "Price", "0.1*Price", "-1 * A*B", "x*Price", "2nd")] == [
         12.5, -3.0, {"column": "Price"}, {"column": "Price", "times": 0.1}, {"column": "A*B", "times": -1.0},
-        {"column": "x*Price"},
+        {"column": "x*Price"}, {"column": "2nd"},
     ]  # fmt: skip
+    for text in ("20%*Price", "20% of Price", "20 % * Price", "0.2 of Price ", "-.2e0*Price"):
+        assert amount(text) == {"column": "Price", "times": -0.2 if text[0] == "-" else 0.2}
+    for text in ("20% Price", "20%", "20 percent of Price", "1 Price"):
+        with pytest.raises(BadParameter, match=r"0\.2\*Price or 20%\*Price"):
+            amount(text)
 
 
 def test_a_band_of_numbers() -> None:
@@ -95,12 +175,12 @@ def test_a_band_of_numbers() -> None:
         position=2, bands=10, low=10.0, high=20.5, count=400, observed=15.04, observed_low=14.0, observed_high=16.1,
         new_low=12, new_high=18, inside=0.905,
     )  # fmt: skip
-    assert band_sentence(band, None) == (
+    assert band_sentence(band, 0.905) == (
         "Such cases come to 15.04 on average (14 to 16.1); so did 400 held-out rows predicted between 10 and 20.5, and "
         "in 90 % of them the interval held the true number."
     )
     lowest = band.model_copy(update={"low": None})
-    assert "400 held-out rows predicted below 20.5" in band_sentence(lowest, None)
+    assert "400 held-out rows predicted below 20.5" in band_sentence(lowest, 0.905)
 
 
 def test_a_curve_is_drawn_to_its_ends() -> None:

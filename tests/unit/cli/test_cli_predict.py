@@ -36,15 +36,17 @@ def test_one_row_with_its_reasons_as_a_person_would_give_them(rowcast: Run, trai
     lines = ran.out.splitlines()
     assert lines[0] == "status: paid. The probability of lost is 12.5 %, about 1 in 8."
     assert lines[1] == (
-        "Of 100 such cases about 12 end as lost (10 to 14); so it was with 400 held-out rows scored 0.0 % to 50.0 %."
+        "Checked on cases with a known outcome that the model had not learned from: of the 400 with the most similar "
+        "probability (11.0 % to 14.0 %) 48 turned out lost, 12.0 %. That fits: with so many cases the true share may "
+        "be anything from 10 % to 14 %."
     )
-    assert lines[2] == "Why, strongest first:"
+    assert lines[2] == "What moves the probability of lost, strongest first:"
     assert re.fullmatch(r"\+ █{12} +\+0\.75 +amount is 125, which moves the probability of lost\. *", lines[3])
     assert re.fullmatch(r"- █{4} +-0\.25 +grade is A, which moves the probability of lost\. *", lines[4])
-    assert lines[5].endswith("they add up to the model's score.")
+    assert lines[5].startswith("The longer the bar, the more it matters: + raises, - lowers.")
     short = rowcast("predict", trained, '{"amount": 125, "grade": "A"}', "--explain", "--reasons", "1").out
     assert "All other features together lower it (-0.25)." in short
-    assert "Why" not in rowcast("predict", trained, '{"amount": 125}').out
+    assert "What moves" not in rowcast("predict", trained, '{"amount": 125}').out
     machine = rowcast("predict", trained, '{"amount": 125}', "--explain", "--json").json
     assert machine["predictions"][0]["explanation"]["reason_codes"] == ["AMOUNT"]
 

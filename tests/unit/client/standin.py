@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from rowcast.accounts.views import Link
 from rowcast.client import Retries
 from rowcast.datasets.ports import Progress
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
@@ -57,6 +58,7 @@ from rowcast.scoring.views import (
     Predictions,
     PredictRequest,
     Reason,
+    Similar,
     Variation,
     WhatIf,
     WhatIfRequest,
@@ -116,6 +118,7 @@ class Standin:
         routes = [
             ("GET", "/health/ready", self.ready),
             ("GET", "/me", self.me),
+            ("POST", "/account/link", self.sign_in_link),
             ("POST", "/datasets", self.upload),
             ("GET", "/datasets", self.list_datasets),
             ("GET", "/datasets/{name}", self.get_dataset),
@@ -181,6 +184,10 @@ class Standin:
 
     async def me(self, request: Request) -> Response:
         return JSONResponse({"id": "u1", "name": "ada", "role": "admin"})
+
+    async def sign_in_link(self, request: Request) -> Response:
+        link = Link(url=f"{request.base_url}link?token=t0ken", expires_at=NOW)
+        return JSONResponse(link.model_dump(mode="json"), 201)
 
     async def upload(self, request: Request) -> Response:
         content = await request.body()
@@ -604,6 +611,7 @@ def explained(prediction: Prediction, row: dict[str, Any], most: int) -> Predict
             position=1, bands=2, low=0.0, high=0.5, count=400, observed=0.12, observed_low=0.1, observed_high=0.14,
             new_low=0.08, new_high=0.17,
         ),
+        similar=Similar(count=400, low=0.11, high=0.14, observed=0.12, observed_low=0.1, observed_high=0.14),
     )  # fmt: skip
     return prediction.model_copy(update={"explanation": found})
 

@@ -24,6 +24,8 @@ NUMBERS = [
     " NA ", "-", "?",
     "007", "0.1e-3", "12abc", "1.2.3", "1,234.5.6", "(0)", "1.234.567,89", "99999999999999999999", "5%%", "$",
     "1,", ",5",
+    "$1,234", "€1.234", "$1,234.", "$1,234.567", "₹12,34,567", "$$5", "$-5", "-$5", "$1234", "$1,2345", "$12,345,67",
+    "$1,23", "$.5", "$0", "0,5", "¥123.456.789,01", "$999,999,999,999,999,999.99",
 ]  # fmt: skip
 
 DATES = [
@@ -104,6 +106,16 @@ def _dates(draw: st.DrawFn) -> str:
 @given(st.lists(_dates(), min_size=1, max_size=10), st.lists(st.sampled_from(FORMS), max_size=3), st.integers(0, 99))
 def test_any_dates(cells: list[str], forms: list[str], pivot: int) -> None:
     assert_agree(cells, Feature(name="x", kind=Kind.DATE, date_formats=tuple(forms), century_pivot=pivot))
+
+
+@given(amounts=st.lists(st.integers(0, 10**20), max_size=30), sign=st.sampled_from(["", "$", "€", "₽ "]),
+       digits=st.integers(0, 4), mark=st.sampled_from([".", ","]))  # fmt: skip
+@settings(max_examples=150, deadline=None)
+def test_any_amounts(amounts: list[int], sign: str, digits: int, mark: str) -> None:
+    cells = [f"{sign}{amount / 10**digits:,.{digits}f}" for amount in amounts]
+    if mark == ",":
+        cells = [cell.translate({ord(","): ".", ord("."): ","}) for cell in cells]
+    assert_agree([*cells, "", *cells, " 5 "], Feature(name="x", kind=Kind.NUMBER, decimal_mark=mark))
 
 
 def test_columns_named_like_patterns_are_columns() -> None:

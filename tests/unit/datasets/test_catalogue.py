@@ -8,8 +8,10 @@ from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Sharing, Visibility
 from rowcast.adapters.database.engine import SqlDatabase, open_database
 from rowcast.datasets import catalogue
+from rowcast.datasets.sharing import share
 from rowcast.errors import Conflict, Forbidden, InvalidInput, NotFound
 from rowcast.tables import Base
 
@@ -46,6 +48,7 @@ def add(session: Session, who: Principal, name: str, content: str, **changes: An
         "profile": {"row_count": 3, "columns": []},
     }
     version, created = catalogue.add_version(session, who, name, **{**given, **changes})
+    share(session, who, name, Sharing(visibility=Visibility.EVERYONE))
     return version.number, created
 
 

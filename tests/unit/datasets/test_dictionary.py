@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Sharing, Visibility
 from rowcast.adapters.database.engine import open_database
 from rowcast.datasets import catalogue
 from rowcast.datasets.dictionary import (
@@ -17,6 +18,7 @@ from rowcast.datasets.dictionary import (
     parse_yaml,
     replace_dictionary,
 )
+from rowcast.datasets.sharing import share
 from rowcast.errors import Forbidden, InvalidInput, TooLarge
 from rowcast.tables import Base
 
@@ -43,6 +45,7 @@ def add(session: Session, content: str, *columns: str) -> None:
         session, ANNE, "loans", content_hash=content * 64, filename="l.csv", size_bytes=1, row_count=1,
         schema=schema, profile={"row_count": 1, "columns": []},
     )  # fmt: skip
+    share(session, ANNE, "loans", Sharing(visibility=Visibility.EVERYONE))
 
 
 def test_replace_and_merge(session: Session) -> None:

@@ -252,6 +252,13 @@ def test_nested_parquet_columns_are_named(room: Room) -> None:
     assert (error.code, error.problems[0].field) == ("dataset_unsupported_type", "deep")
 
 
+def test_long_cells_of_parquet_are_refused(room: Room) -> None:
+    frame = pl.DataFrame({"n": [1, 2, 3], "^t.*": ["a", "x" * 1000, "y" * 1001]})
+    error = room.refused(parquet(frame))
+    assert (error.code, error.problems[0].row, error.problems[0].field) == ("dataset_cell_too_long", 3, "^t.*")
+    assert room.refused(parquet(pl.DataFrame({"t": ["x" * 10**6] * 1000}))).code == "dataset_cell_too_long"
+
+
 def test_parquet_without_rows_or_torn_is_refused(room: Room) -> None:
     assert room.refused(parquet(pl.DataFrame({"a": []}, schema={"a": pl.Int64}))).code == "dataset_no_rows"
     whole = parquet(pl.DataFrame({"a": list(range(1000))}))

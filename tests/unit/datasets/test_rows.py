@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from rowcast.datasets.rows import MAX_PROBLEMS, RowReader, Rows
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.datasets.table import scan
 from rowcast.errors import InvalidInput
+from rowcast.scoring.requests import RowsToScore
 
 AMOUNT = Feature(name="Amount", kind=Kind.NUMBER, unit="$")
 PRICE = Feature(name="Preis", kind=Kind.NUMBER, decimal_mark=",")
@@ -380,3 +382,51 @@ def assert_same_as_table(cells: list[str], features: list[Feature], folder: Path
                 assert (read or None) == known
             else:
                 np.testing.assert_array_equal(read, np.float32("nan" if known is None else known))
+
+
+def test_fields_to_ignore_change_nothing() -> None:
+    plain = reader(AMOUNT, STATE)
+    tolerant = plain.ignoring(["Fee", "Amount", 'a "b"'])
+    assert plain.ignoring(["Amount"]) is plain
+    rows: list[dict[str, Any]] = [{"Amount": 1, "State": "CA"}, {"State": "NY"}, {"Amount": "$3", "State": None}]
+    extra: list[dict[str, Any]] = [{"Fee": 5}, {"Fee": [{}]}, {}]
+    more = [row | other for row, other in zip(rows, extra, strict=True)]
+    for some, others in ((rows, more), (rows[:2], more[:2]), (rows[:1], more[:1])):
+        wanted, found = plain.read(some), tolerant.read(others)
+        for name in ("Amount", "State"):
+            np.testing.assert_array_equal(found.inputs[name], wanted.inputs[name])
+        assert list(found.inputs) == list(wanted.inputs)
+    for unknown in ("fee", "Fees"):
+        with pytest.raises(InvalidInput):
+            tolerant.read([rows[0] | {unknown: 1}])
+    with pytest.raises(InvalidInput):
+        plain.read(more)
+
+
+def test_fields_to_ignore_are_decoded_as_quickly() -> None:
+    tolerant = reader(AMOUNT, STATE).ignoring(["Fee"])
+    decoder = tolerant.decoder_of(RowsToScore)
+    assert decoder is not None
+    for fee in ("5", '[{"deep": 1}]', "null"):
+        asked = decoder.decode(b'{"rows": [{"Amount": 2, "Fee": %b}, {"State": "CA"}]}' % fee.encode())
+        assert tolerant.read(asked.rows).inputs["Amount"].ravel().tolist()[0] == 2
+    asked = decoder.decode(b'{"rows": [{"Amount": "much", "Fee": 1}]}')
+    with pytest.raises(InvalidInput):
+        tolerant.read(asked.rows)
+    with pytest.raises(msgspec.ValidationError):
+        decoder.decode(b'{"rows": [{"Fees": 1}]}')
+
+
+def test_what_can_be_done_without_is_noted_where_it_cannot_be_read() -> None:
+    lenient = RowReader(FeatureSchema(features=(AMOUNT, STATE, PRICE)), dispensable=["Preis"])
+    rows: list[dict[str, Any]] = [{"Preis": "1,5"}, {"Preis": "dear"}, {"Preis": 1e300}, {"Preis": True}, {}]
+    read = lenient.read(rows)
+    assert (read.count, read.kept, read.problems) == (5, None, ())
+    np.testing.assert_array_equal(read.inputs["Preis"].ravel(), np.float32([1.5, np.nan, np.nan, np.nan, np.nan]))
+    assert [(note.row, note.field, note.code) for note in read.notes] == [
+        (2, "Preis", "field_unreadable"), (3, "Preis", "field_out_of_range"), (4, "Preis", "field_type"),
+    ]  # fmt: skip
+    assert lenient.read(rows[1:2]).inputs["Preis"].shape == (1, 1)
+    skipped = lenient.read([{"Amount": "much", "Preis": "much"}, *rows], skip_bad=True)
+    assert skipped.kept == [1, 2, 3, 4, 5]
+    assert len(skipped.notes) == 4

@@ -9,8 +9,8 @@ import pytest
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
+from rowcast.models.decide.numbered import NumberedPolicy
 from rowcast.models.decide.policy import Policy
-from rowcast.models.policies import NumberedPolicy
 from rowcast.scoring.deciding import decider_of
 from rowcast.scoring.loaded import open_model
 from rowcast.scoring.predict import predict
@@ -38,7 +38,7 @@ def test_decisions_and_profits_stand_beside_the_rows(shop, make_rows, write):
     rows[5][-1] = "dear"
     header = ["id", "term", "income", "since", "state", "town", "owns home", "price"]
     outcome = shop.score(write(rows, header), policy=asked(POLICY))
-    assert (outcome["policy"], outcome["skipped"]) == (4, 1)
+    assert (outcome["policy"], outcome["skipped"], outcome["errors"]) == (4, 0, 1)
     assert [(line["row"], line["field"]) for line in shop.errors()] == [("6", "price")]
     answers = list(csv.DictReader(io.StringIO(shop.predictions().decode())))
 
@@ -48,14 +48,13 @@ def test_decisions_and_profits_stand_beside_the_rows(shop, make_rows, write):
     sent = [{name: cell for name, cell in zip(header, row, strict=True) if name in known} for row in rows]
     called = predict(CALLER, model, None, sent, "skip", decider=decider).predictions
     for answer, one in zip(answers, called, strict=True):
-        if one is None:
-            assert answer["decision"] == answer["expected_profit"] == ""
-            continue
         decided = one.decision
         assert answer["decision"] == decided.color
         assert answer["expected_profit"] == ("" if decided.expected_profit is None else str(decided.expected_profit))
         assert answer["expected_if_declined"] == str(decided.expected_if_declined)
-    assert len({answer["decision"] for answer in answers}) == 4
+    assert called[5].decision.expected_profit is None
+    assert called[5].decision.problems[0]["field"] == "price"
+    assert {answer["decision"] for answer in answers} == {"green", "yellow", "red"}
 
 
 @pytest.mark.parametrize("policy", [{"bands": {"of": "no such class", "yellow": 0.2, "red": 0.5}}])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -97,6 +99,15 @@ class TestText:
         outcome = shop.score(("\n\n" + "\n\r\n\n".join(lines[:-1])).encode())
         assert outcome["row_count"] == 300
         assert [row[-2:] for row in table(shop.predictions())[1:]] == found
+
+    def test_odd_line_ends_and_marks_stay_where_they_are(self, shop, answers, write):
+        rows, found = answers
+        marked = [["\ufeff" + row[0], *row[1:-1], row[-1]] for row in rows]
+        content = write(marked).decode().replace("\n", "\r\n")
+        shop.score(content.encode())
+        lines = shop.predictions().decode().split("\n")[1:-1]
+        expected = zip(content.split("\r\n")[1:-1], found, strict=True)
+        assert lines == [",".join([line, *answer]) for line, answer in expected]
 
     def test_the_last_line_may_have_no_end(self, shop, answers, write):
         rows, found = answers
@@ -294,3 +305,9 @@ def parquet(frame: pl.DataFrame, **options) -> bytes:
     written = io.BytesIO()
     frame.write_parquet(written, **options)
     return written.getvalue()
+
+
+def test_the_job_starts_without_what_only_the_server_needs():
+    code = "import sys, rowcast.wiring, rowcast.scoring.files.job, rowcast.scoring.files.opening; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"sqlalchemy", "fastapi", "pydantic_settings", "pandas", "sklearn", "lightgbm"}.intersection(loaded)

@@ -31,7 +31,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with opened.transaction() as session:
         session.add_all(UserRow(id=who.id, name=who.name, role=who.role) for who in (ANNE, BEN, USER))
         session.flush()
-        session.add(ModelRow(id="m" * 32, name="loans", owner_id=ANNE.id, last_number=5))
+        session.add(ModelRow(id="m" * 32, name="loans", owner_id=ANNE.id, last_number=5, visibility="everyone"))
         session.flush()
         session.add_all(version(number) for number in range(1, 6))
     yield opened

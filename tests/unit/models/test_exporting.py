@@ -68,6 +68,18 @@ def test_the_quicker_form_gives_the_same_bits_for_one_row_and_for_many() -> None
         assert np.array_equal(quicker.run(one), whole.run(one), equal_nan=True)
 
 
+def test_many_rows_are_run_in_another_order_and_answered_in_theirs() -> None:
+    exported = gate(LinearModel(Problem.BINARY, **WEIGHTS), INPUTS)
+    graph, matrix = exported.quicker
+    draw = np.random.default_rng(0)
+    numbers = draw.normal(size=(500, 1)).astype(np.float32)
+    numbers[::7] = np.nan
+    inputs = {"n": numbers, "c": draw.choice(np.array(["a", "b", "", "never seen"], dtype=object), (500, 1))}
+    expected = OnnxRuntime(exported.model).run(inputs)
+    for feature in ("n", "c", "of another model"):
+        assert np.array_equal(MatrixRuntime(graph, matrix, alike=feature).run(inputs), expected)
+
+
 def test_a_graph_that_uses_texts_otherwise_has_no_quicker_form() -> None:
     graph = OnnxGraph({"c": True})
     count = graph.add("Cast", graph.add("Shape", "c"), to=1)

@@ -106,7 +106,8 @@ def test_a_row_earns_alone_what_it_earns_among_others() -> None:
 def random_cases(count: int, seed: int, levels: int) -> Cases:
     rng = np.random.default_rng(seed)
     score = (rng.integers(0, levels, count) / levels).astype(np.float32)
-    return Cases.of(score, rng.normal(1, 5, count) - 4 * score, np.where(rng.random(count) < 0.2, 0.5, 0.0))
+    below, above = rng.normal(1, 5, count) - 4 * score, np.where(rng.random(count) < 0.2, 0.5, 0.0)
+    return Cases.of(score, below, above, below - above)
 
 
 @pytest.mark.parametrize(("count", "levels"), [(1, 3), (60, 10), (500, 10_000)])
@@ -137,7 +138,7 @@ def test_the_best_threshold_is_that_of_brute_force(count: int, levels: int, seed
 
 
 def test_thresholds_part_the_cases_as_serving_does() -> None:
-    cases = Cases.of(np.array([0.1, 0.1, 0.7], dtype=np.float32), np.ones(3), np.zeros(3))
+    cases = Cases.of(np.array([0.1, 0.1, 0.7], dtype=np.float32), np.ones(3), np.zeros(3), np.ones(3))
     found = thresholds(cases)
     assert found.threshold.tolist() == [0.0, 0.7, 1.0]  # the shortest decimal of the score, not 0.699999988
     assert found.profit.tolist() == [0, 2, 3]
@@ -147,12 +148,51 @@ def test_thresholds_part_the_cases_as_serving_does() -> None:
 def test_new_cases_do_not_flatter() -> None:
     """Where scores mean nothing, the best threshold earns by chance; what new cases earn does not."""
     rng = np.random.default_rng(1)
-    cases = Cases.of(rng.random(2000).astype(np.float32), rng.normal(0, 10, 2000), np.zeros(2000))
+    below = rng.normal(0, 10, 2000)
+    cases = Cases.of(rng.random(2000).astype(np.float32), below, np.zeros(2000), below)
     curve = profit_curve(cases, "bad", accept_below=True, unknown=0)
     assert curve.best.profit > 0
     assert curve.new_cases.low is not None and curve.new_cases.high is not None
     assert curve.new_cases.low < 0 < curve.new_cases.high
     assert curve.new_cases.value < curve.best.profit_per_case
+
+
+def test_the_best_threshold_is_that_of_the_expectation() -> None:
+    """A good case earns 1, a bad one loses 3, and probabilities are true: the best threshold is 1/4. What happened to
+    few cases would put it elsewhere."""
+    far = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        score = rng.random(400).astype(np.float32)
+        earned = np.where(rng.random(400) < score, -3.0, 1.0)
+        curve = profit_curve(
+            Cases.of(score, earned, np.zeros(400), 1 - 4.0 * score), "bad", accept_below=True, unknown=0
+        )
+        assert curve.best.threshold == pytest.approx(0.25, abs=0.02)
+        far.append(abs(max(curve.points, key=lambda point: point.profit).threshold - 0.25))
+    assert max(far) > 0.1
+
+
+def test_where_what_happened_contradicts_the_expectation_it_wins() -> None:
+    rng = np.random.default_rng(0)
+    score = rng.random(4000).astype(np.float32)
+    earned = np.where(rng.random(4000) < score / 3, -3.0, 1.0)  # the probabilities are three times too high
+    curve = profit_curve(Cases.of(score, earned, np.zeros(4000), 1 - 4.0 * score), "bad", accept_below=True, unknown=0)
+    assert curve.best.threshold == pytest.approx(0.75, abs=0.15)
+
+
+def test_deciding_case_by_case_earns_more_where_amounts_differ() -> None:
+    rng = np.random.default_rng(0)
+    score, worth = rng.random(4000).astype(np.float32), rng.choice([1.0, 9.0], 4000)
+    earned = np.where(rng.random(4000) < score, -3.0, worth)
+    gain = (1 - score) * worth - 3.0 * score
+    for below, above, accept_below in ((earned, np.zeros(4000), True), (np.zeros(4000), earned, False)):
+        curve = profit_curve(
+            Cases.of(score, below, above, gain if accept_below else -gain), "bad", accept_below=accept_below, unknown=0
+        )
+        assert curve.each.profit == pytest.approx(earned[gain >= 0].sum())
+        assert curve.each.accepted_share == pytest.approx((gain >= 0).mean())
+        assert curve.each.profit > 1.05 * curve.best.profit
 
 
 def tried(**given: Any) -> Tried:
@@ -252,7 +292,23 @@ def test_a_high_score_may_be_a_hope() -> None:
     assert [(one.color, one.count) for one in found.colors] == [("green", 2), ("yellow", 2), ("red", 1)]
     assert found.profit is not None
     assert found.profit.accepted == "above"
-    assert (found.profit.best.threshold, found.profit.best.profit) == (pytest.approx(0.2), 8)
+    # Accepting is expected to earn -1 (1 - p) + 3 p, which is above 0 from 1/4 on.
+    assert (found.profit.best.threshold, found.profit.best.profit) == (pytest.approx(0.6), 6)
+
+
+def test_a_preview_by_profit() -> None:
+    policy = Policy.model_validate(
+        {
+            "bands": {"of": "lost", "measure": "profit", "yellow": 2, "red": 0},
+            "payoff": {"accept": {"paid": {"column": "price"}, "lost": -10}},
+        }
+    )
+    found = preview(policy, tried(columns={"price": np.array([1, 2, 30, np.nan, 500], dtype=np.float32)}))
+    # 0.95 - 0.5 is yellow, 1.6 - 2 red, 24 - 2 green, 50 - 9 green; one is not known.
+    assert [(one.color, one.count) for one in found.colors] == [("green", 2), ("yellow", 1), ("red", 1)]
+    assert found.profit is not None
+    assert found.profit.each.profit == 1 - 10 - 10
+    assert (found.profit.yellow, found.profit.red) == (None, None)
 
 
 @pytest.mark.parametrize(("measure", "counts"), [("value", [1, 1, 2]), ("low", [2, 1, 1]), ("high", [0, 1, 3])])

@@ -11,6 +11,7 @@ import pytest
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Sharing, Visibility
 from rowcast.adapters.database.engine import SqlDatabase
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.datasets.tables import DatasetRow, DatasetVersionRow
@@ -18,6 +19,7 @@ from rowcast.errors import Conflict, Forbidden, InvalidInput, NotFound
 from rowcast.models import policies, registry
 from rowcast.models.decide.policy import Policy
 from rowcast.models.previews import preview_policy
+from rowcast.models.sharing import share
 from rowcast.models.views import PolicyVersion
 
 _SPEC = importlib.util.spec_from_file_location(
@@ -80,8 +82,14 @@ def test_policies_are_numbered_and_kept(
     assert caught.value.code == "policy_not_found"
 
 
-def test_who_may_set_one(train: Callable[..., int], put: Callable[..., PolicyVersion], database: SqlDatabase) -> None:
+def test_who_may_set_one(
+    train: Callable[..., int], put: Callable[..., PolicyVersion], database: SqlDatabase, principal: Principal
+) -> None:
     train(promote=True)
+    with pytest.raises(NotFound):
+        put({"bands": BANDS}, by=Principal("s" * 32, "a stranger", Role.ANALYST))
+    with database.transaction() as session:
+        share(session, principal, "loans", Sharing(visibility=Visibility.EVERYONE))
     others = [Principal(letter * 32, letter, role) for letter, role in zip("bcd", Role, strict=True)]
     with database.transaction() as session:
         session.add_all(UserRow(id=who.id, name=who.name, role=who.role) for who in others)
@@ -147,7 +155,7 @@ def test_a_preview_reads_amounts_from_the_versions_own_table(
         with pytest.raises(InvalidInput) as refused:
             preview_policy(database, storage, principal, "loans", draft)
         (problem,) = refused.value.problems
-        assert (problem.field, problem.code) == ("payoff.accept.P I F", "column_unknown")
+        assert (problem.field, problem.code) == ('payoff.accept."P I F"', "column_unknown")
         assert "'Price'" in problem.message
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from rowcast.client.answers import request_of
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
+from rowcast.errors import InvalidInput
 from rowcast.models.decide.fitting import Subject, faults, filled_in, schema_of
-from rowcast.models.decide.policy import Policy
+from rowcast.models.decide.policy import Policy, PolicyChange
 from rowcast.models.recipe import Problem
 
 FEATURES = FeatureSchema(features=(Feature(name="Amount", kind=Kind.NUMBER), Feature(name="State", kind=Kind.CATEGORY)))
@@ -38,7 +40,7 @@ def policy(**fields: Any) -> Policy:
         {"bands": {"yellow": 0.3, "red": 0.4, "high": "green"}},
         {"bands": {"yellow": float("nan"), "red": 0.4}},
         {"bands": {"yellow": 0.1, "red": float("inf")}},
-        {"bands": {"yellow": 0.1}},
+        {"bands": {"of": "lost"}},
         {"bands": {"yellow": 0.1, "red": 0.3, "blue": 0.2}},
         {"bands": {"yellow": 0.1, "red": 0.3, "measure": "odds"}},
         {"payoff": {}},
@@ -54,6 +56,33 @@ def policy(**fields: Any) -> Policy:
 def test_what_is_no_policy_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         policy(**fields)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ({"yellow": 0.2}, {"yellow": 0.2, "red": 0.2}),
+        ({"red": 0.3, "yellow": None}, {"yellow": 0.3, "red": 0.3}),
+        ({"measure": "profit"}, {"measure": "profit", "yellow": 0, "red": 0, "high": "green"}),
+        ({"measure": "profit", "red": -5}, {"measure": "profit", "yellow": -5, "red": -5, "high": "green"}),
+    ],
+)
+def test_one_threshold_is_enough_and_a_profit_needs_none(given: dict[str, Any], meant: dict[str, Any]) -> None:
+    assert policy(bands=given) == policy(bands=meant)
+    assert "required" not in Policy.model_json_schema()["$defs"]["Bands"]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\x1b[31m", "\x7f", "\x85", "half \ud800"])
+def test_control_characters_are_no_comment(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"Control characters|surrogates"):
+        PolicyChange(comment=text)
+    assert PolicyChange(comment="two\n\tlines: naïve, 中, 👍").comment
+
+
+def test_places_of_amounts_are_written_for_people() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        request_of(Policy, None, {"payoff": {"accept": {"P I F": {"column": "Price", "plus": "x"}, "lost": "y"}}})
+    assert [one.field for one in refused.value.problems] == ['payoff.accept."P I F".plus', "payoff.accept.lost"]
 
 
 def test_what_it_leaves_open_is_filled_in() -> None:

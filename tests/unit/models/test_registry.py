@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Sharing, Visibility
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from rowcast.models import aliases, registry
 from rowcast.models.recipe import Problem, RetrainRequest, TrainingRequest
 from rowcast.models.references import find_version, parse_reference, resolve
+from rowcast.models.sharing import share
 from rowcast.models.views import TrainingResult
 from rowcast.tables import Base
 
@@ -78,10 +80,12 @@ def train(
 ) -> TrainingResult:
     outcome = trained(storage, task, *(algorithms or ("lightgbm",)))
     request = TrainingRequest.model_validate({"target": "MIS_Status", "dataset": "loans", "seed": 7, **wishes})
-    return registry.register(
+    result = registry.register(
         session, who, task_id=task, request=request, dataset_version_id="v" * 32, outcome=outcome,
         bundles=registry.read_bundles(storage, outcome),
     )  # fmt: skip
+    share(session, who, result.model, Sharing(visibility=Visibility.EVERYONE))
+    return result
 
 
 def test_the_first_training_makes_the_best_one_champion(session: Session, storage: LocalStorage) -> None:

@@ -61,7 +61,7 @@ def predict(journal, catalog, principal):
     def predict(rows, *, model="loans", keeping=None, by=principal, **options):
         receipts = Receipts(journal, keeping or Keeping())
         catalog.refresh()
-        body, served = json.dumps({"rows": rows, **options}).encode(), catalog.get(model)
+        body, served = json.dumps({"rows": rows, **options}).encode(), catalog.get(principal, model)
         scored = receipts.score(by, served, body, decode(body, max_rows=1_000_000, reader=served.reader))
         journal.record_now(scored.entry)
         return json.loads(scored.reply)

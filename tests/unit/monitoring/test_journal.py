@@ -13,7 +13,7 @@ from sqlalchemy import event, func, select
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
 from rowcast.errors import Internal, Unavailable
-from rowcast.monitoring.identifiers import new_receipt_id
+from rowcast.identifiers import new_timed_id
 from rowcast.monitoring.insertion import ROWS_PER_STATEMENT
 from rowcast.monitoring.journal import Journal
 from rowcast.monitoring.recording import Entry
@@ -22,9 +22,9 @@ from rowcast.monitoring.tables import ReceiptRow
 
 def entry(**changes):
     made = Entry(
-        id=new_receipt_id(), principal_id="p" * 32, model="loans", number=1, alias=None, model_version_id="v" * 32,
+        id=new_timed_id(), principal_id="p" * 32, model="loans", number=1, alias=None, model_version_id="v" * 32,
         bundle_hash="b" * 64, dataset_version_id=None, policy_version=None, row_count=1, skipped=0, price=0,
-        inputs_hash="h" * 64, inputs_kept="all", outputs=b"\0\0\0\0", request=b"[]", reply=b"{}",
+        transfer_id=None, inputs_hash="h" * 64, inputs_kept="all", outputs=b"\0\0\0\0", request=b"[]", reply=b"{}",
     )  # fmt: skip
     return made._replace(**changes)
 

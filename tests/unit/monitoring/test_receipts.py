@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from rowcast.errors import Conflict, InvalidInput, NotFound
+from rowcast.identifiers import first_id_at, moment_of, new_timed_id
 from rowcast.models import registry
 from rowcast.models.aliases import promote
 from rowcast.models.recipe import Problem
 from rowcast.monitoring import retention
 from rowcast.monitoring.exporting import export
-from rowcast.monitoring.identifiers import first_id_at, moment_of, new_receipt_id
 from rowcast.monitoring.keeping import Keeping
 from rowcast.monitoring.queries import Wanted, detail, find_receipt, list_receipts
 from rowcast.monitoring.replay import replay
@@ -304,7 +304,7 @@ def test_old_receipts_are_deleted_and_young_ones_stay(train, predict, sample, da
 
 def test_ids_hold_their_moment_and_cannot_be_guessed():
     before = datetime.now(UTC)
-    ids = [new_receipt_id() for _ in range(1000)]
+    ids = [new_timed_id() for _ in range(1000)]
     after = datetime.now(UTC)
     moments = [moment_of(one) for one in ids]
     assert moments == sorted(moments)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rowcast.accounts.principal import Principal
+from rowcast.accounts.principal import Principal, Role
 from rowcast.adapters.database.engine import SqlDatabase
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.errors import InvalidInput
@@ -17,6 +17,8 @@ from rowcast.scoring.catalog import Catalog
 from rowcast.scoring.loaded import LoadedModel
 from rowcast.scoring.predict import predict
 from rowcast.scoring.views import Predictions
+
+ANNE = Principal("a" * 32, "anne", Role.ANALYST)
 
 ROWS = [
     {"State": "CA", "Amount": "$1.00 ", "Urban": "yes"},
@@ -29,7 +31,7 @@ ROWS = [
 def load(database: SqlDatabase, storage: LocalStorage, train: Callable[..., int]) -> Callable[..., LoadedModel]:
     def load(problem: Problem) -> LoadedModel:
         train(problem=problem)
-        return Catalog(database, storage).get("loans").model
+        return Catalog(database, storage).get(ANNE, "loans").model
 
     return load
 

@@ -310,7 +310,7 @@ def test_hand_made_bundles_without_a_native_form_are_explained_by_occlusion(
     from rowcast.scoring.catalog import Catalog
 
     train()
-    model = Catalog(database, storage).get("loans").model
+    model = Catalog(database, storage).get(principal, "loans").model
     (answer,) = predict(
         principal, model, None, [{"State": "NY", "Amount": 2.0, "Urban": True}], explain=True
     ).predictions

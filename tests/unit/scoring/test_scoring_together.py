@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from rowcast.accounts.principal import Principal
+from rowcast.accounts.principal import Principal, Role
 from rowcast.adapters.database.engine import SqlDatabase
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.errors import Unavailable
 from rowcast.models import aliases
 from rowcast.scoring.together import Prepare, Prepared, SharedCatalog
+
+ANNE = Principal("a" * 32, "anne", Role.ANALYST)
 
 Train = Callable[..., int]
 
@@ -54,7 +56,7 @@ def promote(database: SqlDatabase, principal: Principal) -> Callable[[int], None
 
 
 def numbers(catalogs: list[SharedCatalog]) -> list[int]:
-    return [catalog.get("loans").model.number for catalog in catalogs]
+    return [catalog.get(ANNE, "loans").model.number for catalog in catalogs]
 
 
 def test_both_switch_at_the_turn_and_not_before(
@@ -98,7 +100,7 @@ def test_one_that_did_not_prepare_in_time_answers_nothing(
     steps.turn += 1
     assert numbers(catalogs[:1]) == [2]
     with pytest.raises(Unavailable, match="is being replaced"):
-        catalogs[1].find("loans")
+        catalogs[1].find(ANNE, "loans")
 
 
 def test_a_turn_in_which_nobody_asked_is_not_missed(

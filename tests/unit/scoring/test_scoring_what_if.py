@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rowcast.accounts.principal import Principal
+from rowcast.accounts.principal import Principal, Role
 from rowcast.adapters.database.engine import SqlDatabase
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.errors import InvalidInput
@@ -16,6 +16,8 @@ from rowcast.scoring.predict import predict
 from rowcast.scoring.views import WhatIf
 from rowcast.scoring.what_if import encode, what_if
 
+ANNE = Principal("a" * 32, "anne", Role.ANALYST)
+
 ROW = {"State": "CA", "Amount": 1.0, "Urban": "yes"}
 VARIATIONS = [{"Amount": -3}, {"State": "NY", "Urban": None}, {}]
 
@@ -24,7 +26,7 @@ VARIATIONS = [{"Amount": -3}, {"State": "NY", "Urban": None}, {}]
 def load(database: SqlDatabase, storage: LocalStorage, train: Callable[..., int]) -> Callable[..., LoadedModel]:
     def load(problem: Problem) -> LoadedModel:
         train(problem=problem)
-        return Catalog(database, storage).get("loans").model
+        return Catalog(database, storage).get(ANNE, "loans").model
 
     return load
 

@@ -35,7 +35,7 @@ def test_what_waits_and_what_runs_by_lane(database, add_task):
     old, again, running, silent, done = (add_task() for _ in range(5))
     add_task(lane="train")
     alter(database, old, created_at=now() - timedelta(hours=1))
-    alter(database, again, attempts=1)
+    alter(database, again, attempts=1, due_at=now() + timedelta(minutes=1))
     alter(database, running, attempts=1)
     take(database, running)
     take(database, silent, lease_seconds=-60)
@@ -44,7 +44,7 @@ def test_what_waits_and_what_runs_by_lane(database, add_task):
 
     data, train = figures.figures(database, LocalBroker()).lanes
 
-    assert (data.lane, data.queued, data.running, data.retried) == ("data", 2, 2, 2)
+    assert (data.lane, data.queued, data.delayed, data.running, data.retried) == ("data", 2, 1, 2, 2)
     assert 3600 <= data.oldest_seconds < 3700
     assert -120 < data.lease_seconds <= -60
     assert (train.lane, train.queued, train.running, train.lease_seconds) == ("train", 1, 0, None)

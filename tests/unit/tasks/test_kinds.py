@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from functools import partial
 
 import pytest
 
 from rowcast.accounts.principal import Role
+from rowcast.accounts.views import Sharing, Visibility
 from rowcast.adapters.broker.local import LocalBroker
 from rowcast.adapters.compute.local import LocalCompute
 from rowcast.datasets import catalogue
 from rowcast.datasets.schema import Feature, FeatureSchema
+from rowcast.datasets.sharing import share
 from rowcast.datasets.views import TableProfile
 from rowcast.errors import Conflict, Forbidden, InvalidInput, NotFound
 from rowcast.models.recipe import TrainingRequest
@@ -20,6 +23,7 @@ from rowcast.tasks.handlers import Limits
 from rowcast.tasks.imports import upload_key
 from rowcast.tasks.kinds import handlers
 from rowcast.tasks.runner import Runner
+from rowcast.tasks.submission import dispatch
 from rowcast.tasks.views import TaskState
 
 LIMITS = {"max_columns": 100, "max_cell_bytes": 10_000}
@@ -37,7 +41,7 @@ class House:
         self.storage = storage
         self.broker = LocalBroker()
         shared = {"database": database, "storage": storage, "broker": self.broker, "handlers": handlers()}
-        self.desk = Desk(**shared)
+        self.desk = Desk(**shared, dispatch=partial(dispatch, database, self.broker))
         command = (sys.executable, "-c", "from rowcast.wiring import job; job()")
         compute = LocalCompute(url, command=command, threads=1)
         self.runner = Runner(compute=compute, limits=Limits(), worker="one", **shared)
@@ -159,8 +163,12 @@ def test_what_is_wrong_with_a_profile_is_said_before_any_work(house, people, ann
         house.desk.submit_profile(ann, dataset="people", number=9)
     with pytest.raises(InvalidInput):
         house.desk.submit_kinds(ann, dataset="people", kinds={"height": "number"})
+    with pytest.raises(NotFound):
+        house.desk.submit_kinds(bob := join("bob"), dataset="people", kinds={"age": "number"})
+    with house.database.transaction() as session:
+        share(session, ann, "people", Sharing(visibility=Visibility.EVERYONE))
     with pytest.raises(Forbidden):
-        house.desk.submit_kinds(join("bob"), dataset="people", kinds={"age": "number"})
+        house.desk.submit_kinds(bob, dataset="people", kinds={"age": "number"})
 
 
 @pytest.mark.parametrize(

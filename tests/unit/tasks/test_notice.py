@@ -19,16 +19,16 @@ def task(state):
 def test_a_change_before_the_wait_is_not_missed():
     notices = Notices()
     seen = notices.seen("t")
-    notices.announce("t")
+    notices.announce(["t"])
 
     assert asyncio.run(notices.changed("t", seen, timeout=0))
 
 
 def test_nothing_new_is_nothing():
     notices = Notices()
-    notices.announce("t")
+    notices.announce(["t"])
     seen = notices.seen("t")
-    notices.announce("another")
+    notices.announce(["another"])
 
     assert not asyncio.run(notices.changed("t", seen, timeout=0.01))
 
@@ -40,11 +40,11 @@ def test_a_thousand_coroutines_are_woken_by_another_thread():
         seen = notices.seen("t")
         waiting = [asyncio.ensure_future(notices.changed("t", seen, timeout=30)) for _ in range(1000)]
         await asyncio.sleep(0)
-        threading.Thread(target=notices.announce, args=("t",)).start()
+        threading.Thread(target=notices.announce, args=(["t"],)).start()
         return await asyncio.gather(*waiting)
 
     assert asyncio.run(wait()) == [True] * 1000
-    notices.announce("t")
+    notices.announce(["t"])
 
 
 def test_following_shows_each_change_to_the_end():
@@ -58,7 +58,7 @@ def test_following_shows_each_change_to_the_end():
         left = iter(tasks)
 
         async def fetch():
-            asyncio.get_running_loop().call_later(0.01, notices.announce, "t")
+            asyncio.get_running_loop().call_later(0.01, notices.announce, ["t"])
             return next(left)
 
         return [each.state async for each in notices.follow("t", fetch, timeout=30)]

@@ -6,14 +6,18 @@ import asyncio
 import importlib.util
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from rowcast.accounts.principal import Limits, Role
 from rowcast.accounts.tables import UserRow
+from rowcast.accounts.views import Sharing, Visibility
 from rowcast.adapters.broker.local import LocalBroker
 from rowcast.errors import Conflict, InvalidInput, TooLarge, TooMany, Unavailable
+from rowcast.models.sharing import share
 from rowcast.monitoring.keeping import Keeping
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.scoring.catalog import Catalog
@@ -24,6 +28,7 @@ from rowcast.tasks.intake import Intake
 from rowcast.tasks.owners import Owners
 from rowcast.tasks.predicting import Predicting
 from rowcast.tasks.recovery import release_all, sweep
+from rowcast.tasks.statements import statements_for, stored
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
@@ -44,7 +49,7 @@ def desk(database):
     opened = []
 
     def desk(broker=None, most_queued=10_000):
-        intake = Intake(database, broker or LocalBroker(), most_queued=most_queued)
+        intake = Intake(database, database.writer(), broker or LocalBroker(), most_queued=most_queued)
         intake.start()
         opened.append(intake)
         return intake
@@ -262,6 +267,32 @@ class Told:
         self.answers.append("back")
 
 
+def test_a_model_that_is_no_longer_shared_answers_no_task_that_waits(database, shop, join):
+    ben = join("ben", Role.USER)
+    for visibility in (Visibility.EVERYONE, Visibility.PRIVATE):
+        with database.transaction() as session:
+            share(session, ANNE, "loans", Sharing(visibility=visibility))
+        shop.catalog.refresh()
+        if visibility is Visibility.EVERYONE:
+            answered, waiting = (made.task.id for made in shop.submit(body(), body(), principal=ben))
+            first, second = shop.told()
+            shop.worker().carry_out([first])
+        else:
+            shop.worker("two").carry_out([second])
+    ended = {task.state: task for task in (shop.task(task_id, ben) for task_id in (answered, waiting))}
+    assert set(ended) == {TaskState.SUCCEEDED, TaskState.FAILED}
+    assert ended[TaskState.FAILED].error["code"] == "model_not_found"
+
+
+def test_who_has_no_rows_left_today_is_refused_and_the_others_are_not(database, shop, join):
+    limited = replace(join("ben", Role.USER), limits=Limits(user_rows_per_day=3))
+    outcomes = shop.submit(body(ROW, ROW), body(ROW, ROW), body(ROW), principal=limited)
+    assert [getattr(outcome, "code", "taken") for outcome in outcomes] == ["taken", "rows_limit", "taken"]
+    assert len(shop.submit(body(*[ROW] * 9))) == 1
+    again = shop.submit(body(), body(), keys=["once", "once"], principal=limited)
+    assert [getattr(outcome, "code", "taken") for outcome in again] == ["rows_limit", "rows_limit"]
+
+
 def test_what_was_told_twice_is_answered_for_twice(shop):
     ids = shop.ids(body(), body())
     told = [Told(task_id) for task_id in (ids[0], ids[1], ids[0])]
@@ -329,9 +360,9 @@ class _Meddling:
         self.catalog = catalog
         self.deed = deed
 
-    def find(self, reference):
+    def find(self, principal, reference):
         self.deed()
-        return self.catalog.get(reference)
+        return self.catalog.get(principal, reference)
 
 
 def test_a_worker_that_lost_its_tasks_changes_nothing_any_more(database, shop):
@@ -373,8 +404,22 @@ def test_what_can_pass_is_tried_again_later_and_says_why(database, shop):
     assert shop.receipts() == []
 
 
+def test_tasks_are_claimed_and_ended_by_their_ids_however_many_are_in_the_same_state(database):
+    writer = database.writer()
+    sql, moment = statements_for(writer.dialect), stored(now(), writer.dialect)
+    explain = "EXPLAIN QUERY PLAN " if writer.dialect.name == "sqlite" else "EXPLAIN "
+    plans = [
+        writer.alone(explain + sql.claim, ('["a"]', "token", moment, moment)),
+        writer.alone(explain + sql.settle, ("[]", "token", moment)),
+        writer.alone(explain + sql.stop, ('["a"]', "token", moment)),
+    ]
+    writer.close()
+
+    assert not any("ix_tasks_open" in str(line) for plan in plans for line in plan)
+
+
 class _Away:
-    def find(self, reference):
+    def find(self, principal, reference):
         raise Unavailable("model_damaged", "Away.")
 
 
@@ -549,6 +594,9 @@ def test_a_prediction_that_nobody_took_is_told_again_soon(database, shop):
         (b'{"kind": "predict", "model": "loans", "rows": [{"a": "\xff"}]}', "json_invalid"),
         (b'{"kind": "predict", "model": "loans", "rows": [{"a": "\x00"}]}', "json_invalid"),
         (b'{"kind": "train", "model": "loans", "rows": []}', "task_kind_unknown"),
+        (b'{"kind": "train", "model": "loans"}', "task_kind_unknown"),
+        (b'{"kind": "train", "dataset": "loans", "target": "y"}', "task_kind_unknown"),
+        (b'{"kind": 5, "model": "loans"}', "request_invalid"),
         (b'{"kind": "predict", "rows": []}', "request_invalid"),
         (b'{"kind": "predict", "model": "loans"}', "request_invalid"),
         (b'{"kind": "predict", "model": "loans", "rows": {}}', "request_invalid"),

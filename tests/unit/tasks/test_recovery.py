@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from rowcast.adapters.broker.local import LocalBroker
+from rowcast.datasets import catalogue
 from rowcast.models.tables import ModelRow, ModelVersionRow
 from rowcast.tables import now
 from rowcast.tasks import claims
-from rowcast.tasks.leftovers import remove_leftovers
+from rowcast.tasks.imports import submit_import
+from rowcast.tasks.leftovers import Leftovers, remove_leftovers
 from rowcast.tasks.recovery import release_all, sweep
 from rowcast.tasks.retention import delete_old_tasks
 from rowcast.tasks.submission import dispatch
@@ -189,6 +192,67 @@ def test_tables_of_deleted_datasets_go_unless_an_import_needs_them(database, sto
     remove_leftovers(database, storage)
 
     assert list(storage.list("datasets")) == ["datasets/needed/source"]
+
+
+@pytest.mark.parametrize(("days", "there"), [(0, False), (1, True)])
+def test_an_upload_may_be_waiting_for_its_task_while_servers_are_at_work(database, storage, days, there):
+    storage.put("uploads/unknown", b"table")
+    leftovers = Leftovers(storage)
+
+    for _ in range(2):
+        leftovers.remove(database, days=days, stopping=threading.Event())
+
+    assert storage.exists("uploads/unknown") is there
+
+
+def test_what_servers_leave_behind_goes_while_they_are_at_work(database, storage, add_task, ann):
+    ended, running = add_task(), add_task()
+    alter(database, ended, state="failed")
+    alter(database, running, state="running")
+    for task_id in (ended, running):
+        storage.put(f"uploads/{task_id}", b"table")
+        storage.put(f"bundles/{task_id}/1/linear/manifest.json", b"{}")
+        storage.put(f"scored/{task_id}/parts/1", b"")
+    storage.put("datasets/unknown/source", b"table")
+
+    assert Leftovers(storage).remove(database, days=1, stopping=threading.Event()) == 4
+
+    assert [key for key in storage.list("") if running not in key] == []
+    assert len([key for key in storage.list("") if running in key]) == 3
+
+
+def test_a_table_that_comes_in_meanwhile_stays(database, storage, ann):
+    """Imports and sweeps of several servers at the same time."""
+    stopping = threading.Event()
+
+    def sweep_on():
+        while not stopping.is_set():
+            Leftovers(storage).remove(database, days=1, stopping=stopping)
+
+    sweepers = [threading.Thread(target=sweep_on) for _ in range(2)]
+    for thread in sweepers:
+        thread.start()
+    try:
+        for number in range(20):
+            content_hash, task_id = f"hash{number}", f"{number:032}"
+            storage.put(f"uploads/{task_id}", b"table")
+            with database.transaction() as session:
+                details = {"filename": "t.csv", "content_hash": content_hash}
+                submit_import(session, ann, task_id=task_id, name="loans", **details)
+            storage.put(f"datasets/{content_hash}/table.parquet", b"rows")
+            assert storage.exists(f"uploads/{task_id}")
+            with database.transaction() as session:
+                shape = {"size_bytes": 1, "row_count": 1, "schema": {"features": []}, "profile": {}}
+                catalogue.add_version(session, ann, "loans", **details, **shape)
+                task = session.get(TaskRow, task_id)
+                task.state, task.finished_at = "succeeded", now()
+            assert storage.exists(f"datasets/{content_hash}/table.parquet")
+    finally:
+        stopping.set()
+        for thread in sweepers:
+            thread.join()
+    Leftovers(storage).remove(database, days=1, stopping=threading.Event())
+    assert len(list(storage.list(""))) == 20
 
 
 def add_version(database, owner, task_id, bundle_key):

@@ -18,7 +18,7 @@ from rowcast.tasks.tables import TaskRow
 
 @pytest.fixture
 def lookups(database):
-    lookups = Lookups(database)
+    lookups = Lookups(database.reader())
     lookups.start()
     yield lookups
     lookups.close()
@@ -52,7 +52,7 @@ def test_who_waits_is_woken_by_a_word_and_finds_the_end_without_one(database, lo
         with database.transaction() as session:
             for task_id in (told, untold):
                 claims.cancel(session, task_id)
-        notices.announce(told)
+        notices.announce([told])
         return await waiting
 
     assert [task.state for task in asyncio.run(both())] == ["cancelled", "cancelled"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
 from rowcast.adapters.broker.local import LocalBroker
 from rowcast.entrypoints.worker.loop import Worker
 from rowcast.errors import Cancelled, Unavailable
+from rowcast.tables import now
+from rowcast.tasks import recovery
+from rowcast.tasks.claims import claim
 from rowcast.tasks.handlers import Handler, Limits
 from rowcast.tasks.recovery import release_all
 from rowcast.tasks.runner import Runner
@@ -122,6 +126,26 @@ def test_stopping_hands_back_what_takes_longer(workshop, add_task):
     later.wait_for("succeeded", *ids)
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_wrong_takes_nothing_until_it_is_set_right(
+    database, workshop, add_task, monkeypatch, caplog, hours
+):
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("a file has no clock of its own")
+    shop, task_id, held = workshop({"data": 1}), add_task(), add_task()
+    with shop.database.transaction() as session:
+        assert claim(session, held, worker="another", lease_seconds=30)
+    shop.gate.set()
+    with monkeypatch.context() as clock:
+        clock.setattr(recovery, "now", lambda: now() + timedelta(hours=hours))
+        shop.worker.start()
+        assert not shop.begun.acquire(timeout=2)
+        assert shop.states(task_id, held) == ["queued", "running"]  # nor does it take away what others have
+    assert "ahead of" in caplog.text if hours > 0 else "behind" in caplog.text
+
+    shop.wait_for("succeeded", task_id)
+
+
 class Shaky(LocalBroker):
     """A broker that is away every other time."""
 
@@ -168,17 +192,19 @@ class Counting(LocalBroker):
 
 
 def test_a_worker_takes_nothing_while_the_database_is_away(database, storage, add_task):
-    fickle, broker, task_id = Fickle(database), Counting(), add_task()
+    fickle, broker, first, task_id = Fickle(database), Counting(), add_task(), add_task(lane="other")
     shop = Workshop(fickle, storage, {"data": 1}, broker)
-    broker.publish("data", [task_id])
-    fickle.away = True
+    shop.gate.set()
     shop.worker.start()
     try:
+        shop.wait_for("succeeded", first)
+        fickle.away = True
+        taken = broker.taken
+        broker.publish("data", [task_id])
         assert fickle.looked.acquire(timeout=30)
         assert fickle.looked.acquire(timeout=30)
-        assert broker.taken == 1
+        assert broker.taken == taken + 1
     finally:
         fickle.away = False
-        shop.gate.set()
     shop.wait_for("succeeded", task_id)
     shop.worker.stop()

@@ -29,7 +29,7 @@ class LocalBroker:
         self._changed = threading.Condition()
         self._lanes: dict[str, OrderedDict[str, None]] = {}
         self._dead: OrderedDict[str, DeadLetter] = OrderedDict()
-        self._heard: Callable[[str], None] = _nobody
+        self._heard: Callable[[Sequence[str]], None] = _nobody
         self._closed = False
 
     def publish(self, lane: str, task_ids: Sequence[str]) -> None:
@@ -50,10 +50,9 @@ class LocalBroker:
             return [LocalDelivery(task_id, lane, self) for task_id, _ in taken]
 
     def announce(self, told: Sequence[tuple[str | None, str]]) -> None:
-        for _, task_id in told:
-            self._heard(task_id)
+        self._heard([task_id for _, task_id in told])
 
-    def listen(self, heard: Callable[[str], None]) -> None:
+    def listen(self, heard: Callable[[Sequence[str]], None]) -> None:
         self._heard = heard
 
     def ping(self) -> None:
@@ -72,6 +71,10 @@ class LocalBroker:
     def dead(self, limit: int) -> list[DeadLetter]:
         with self._changed:
             return list(self._dead.values())[:limit]
+
+    def dead_count(self) -> int:
+        with self._changed:
+            return len(self._dead)
 
     def revive(self, letter_id: str) -> bool:
         with self._changed:
@@ -123,5 +126,5 @@ class LocalDelivery:
         self._broker.bury(DeadLetter(self.task_id, self.lane, reason, now()))
 
 
-def _nobody(task_id: str) -> None:
+def _nobody(task_ids: Sequence[str]) -> None:
     """Nobody in this process wants to hear of tasks."""

@@ -22,12 +22,8 @@ class RelayedBroker:
     def announce(self, told: Sequence[tuple[str | None, str]]) -> None:
         self._first.tell("announce", list(told))
 
-    def listen(self, heard: Callable[[str], None]) -> None:
-        def changed(task_ids: Sequence[str]) -> None:
-            for task_id in task_ids:
-                heard(task_id)
-
-        self._first.on("changed", changed)
+    def listen(self, heard: Callable[[Sequence[str]], None]) -> None:
+        self._first.on("changed", heard)
 
     def ping(self) -> None:
         self._first.ask("ping")
@@ -40,6 +36,9 @@ class RelayedBroker:
             DeadLetter(id, lane, reason, died_at and datetime.fromisoformat(died_at))
             for id, lane, reason, died_at in self._first.ask("dead", limit)
         ]
+
+    def dead_count(self) -> int:
+        return int(self._first.ask("dead_count"))
 
     def revive(self, letter_id: str) -> bool:
         return bool(self._first.ask("revive", letter_id))
@@ -59,5 +58,6 @@ def relay(broker: Broker) -> dict[str, Callable[..., object]]:
             (letter.id, letter.lane, letter.reason, letter.died_at and letter.died_at.isoformat())
             for letter in broker.dead(limit)
         ],
+        "dead_count": broker.dead_count,
         "revive": broker.revive,
     }

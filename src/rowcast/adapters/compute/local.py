@@ -69,10 +69,10 @@ class LocalCompute:
     ) -> dict[str, Any]:
         with self._temporary_folder() as folder, Child(self._start(folder), self._request(job, arguments)) as child:
             answer = _listen(child, report, cancelled, timeout)
+            if answer is not None and isinstance(result := answer.get("result"), dict):
+                return result  # without waiting until its memory is tidied up
             ending = child.end()
         match answer:
-            case {"result": dict(result)}:
-                return result
             case {"error": dict(error)}:
                 failure = RowcastError.from_dict(error)
             case _:

@@ -6,7 +6,7 @@ import fcntl
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from rowcast.adapters.database.checkpoints import LOG_PAGES_AT_MOST, Checkpoints
 from rowcast.adapters.database.failures import BUSY, translated
 from rowcast.adapters.database.postgresql import Patience, postgresql_engine
 from rowcast.adapters.database.writer import HeldWriter
@@ -45,6 +46,7 @@ class SqlDatabase:
         self._turn = threading.Lock()
         self._turns = turns.open("a") if turns else None
         self._writer: int | None = None
+        self._checkpoints = Checkpoints(engine, self._turn_to_write) if self._sqlite else None
         writing, reading = _modes(self._sqlite)
         self._writing = sessionmaker(engine.execution_options(**writing), expire_on_commit=False)
         self._reading = sessionmaker(engine.execution_options(**reading), expire_on_commit=False, autoflush=False)
@@ -71,15 +73,29 @@ class SqlDatabase:
 
     def writer(self) -> HeldWriter:
         """A connection for one thread that writes all the time."""
-        return HeldWriter(self.engine, self._turn_to_write)
+        if self._checkpoints is None:
+            return HeldWriter(self.engine, self._turn_to_write)
+        return HeldWriter(self.engine, self._turn_to_write, self._checkpoints.committed)
+
+    def reader(self) -> HeldWriter:
+        """The same for one that only reads, by statements that stand ``alone``: it takes no turn."""
+        return HeldWriter(self.engine, nullcontext)
 
     def ping(self) -> None:
         """Return when the database answers, else raise Unavailable."""
         with self.reading() as session:
             session.execute(text("SELECT 1"))
 
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many are open."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout(), pool.checkedout() + pool.checkedin()
+
     def dispose(self) -> None:
         """Close every connection."""
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self.engine.dispose()
         if self._turns is not None:
             self._turns.close()
@@ -170,6 +186,7 @@ def _prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> Non
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_AT_MOST}")
     connection.execute("PRAGMA foreign_keys = ON")
 
 

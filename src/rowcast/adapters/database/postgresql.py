@@ -9,11 +9,13 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from rowcast.adapters.database.silence import Watch
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long is waited, in seconds: for a lock that another holds and for a free connection of the pool, for one
-    statement and for the next in a transaction that is open, and for a server that is called."""
+    statement and for the next in a transaction that is open, and for a server that is called or has gone silent."""
 
     lock: float
     statement: float
@@ -44,6 +46,9 @@ def postgresql_engine(address: URL, patience: Patience, pool_size: int) -> Engin
                 cursor.execute("SELECT set_config(%s, %s, false)", (name, f"{seconds * 1000:.0f}ms"))
         connection.commit()
 
+    # A statement that has outlived the server's own limit by so much never comes back, even if the server lives.
+    watch = Watch(patience.connect, patience.statement + 2 * patience.connect)
+    event.listen(engine, "do_connect", watch.connect)
     event.listen(engine, "connect", limit)
     return engine
 

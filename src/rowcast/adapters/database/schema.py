@@ -13,11 +13,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, text
 
 import rowcast.accounts.tables
+import rowcast.credits.tables
 import rowcast.datasets.tables
 import rowcast.models.tables
 import rowcast.monitoring.tables
 import rowcast.tasks.tables  # noqa: F401  (imported so that every table is known to Base)
 from rowcast.adapters.database.failures import translated
+from rowcast.adapters.database.silence import unhurried
 from rowcast.errors import Conflict, Internal, InvalidInput
 from rowcast.tables import Base
 
@@ -41,7 +43,7 @@ def upgrade(engine: Engine) -> None:
     with translated(), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").connect() as connection:
         _foreign_keys(connection, on=False)
         try:
-            with connection.begin():
+            with unhurried(connection), connection.begin():
                 _upgrade_alone(connection)
         finally:
             _foreign_keys(connection, on=True)

@@ -1,10 +1,10 @@
-"""A connection that is held for a thread that writes all the time."""
+"""A connection that is held for a thread that writes, or reads, all the time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from rowcast.adapters.database.failures import translated
+
+_Begun = TypeVar("_Begun")
 
 
 class HeldWriter:
@@ -21,13 +23,37 @@ class HeldWriter:
     while nothing was under way is replaced before anybody notices.
     """
 
-    def __init__(self, engine: Engine, turn_to_write: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        turn_to_write: Callable[[], AbstractContextManager[None]],
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``committed`` is called after each transaction."""
         self._engine = engine
         self._turn_to_write = turn_to_write
+        self._committed = committed
         self._sqlite = engine.dialect.name == "sqlite"
         self._connection: PoolProxiedConnection | None = None
         # psycopg would look for the parameters of a long statement anew each time; the server's own $1 it passes on.
         self.dialect: Dialect = engine.dialect if self._sqlite else _numbered(engine.dialect)
+
+    def alone(self, statement: str, values: Sequence[Any]) -> list[Any]:
+        """The rows of one statement that is a transaction by itself: one journey to PostgreSQL instead of three. When
+        the connection turns out to have died it is sent once more, on another, and may have been carried out twice.
+
+        Raises:
+            Unavailable: the database is locked, full, read-only, damaged or away.
+        """
+
+        def run(connection: PoolProxiedConnection) -> list[Any]:
+            cursor = self._cursor(connection)
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+        with translated(), self._turn_to_write():
+            self._connection, rows = self._on_a_connection(run)
+            return rows
 
     @contextmanager
     def transaction(self) -> Iterator[DBAPICursor]:
@@ -37,7 +63,7 @@ class HeldWriter:
             Unavailable: the database is locked, full, read-only, damaged or away.
         """
         with translated(), self._turn_to_write():
-            connection, cursor = self._begun()
+            connection, cursor = self._on_a_connection(self._begin)
             try:
                 yield cursor
                 connection.commit()
@@ -45,6 +71,7 @@ class HeldWriter:
                 self._give_up(connection)
                 raise self._wrapped(error) from error
             self._connection = connection
+        self._committed()
 
     def close(self) -> None:
         """Let the connection go."""
@@ -52,12 +79,14 @@ class HeldWriter:
             self._connection.invalidate()  # not back to the pool: it was set up for this alone
             self._connection = None
 
-    def _begun(self) -> tuple[PoolProxiedConnection, DBAPICursor]:
-        """A connection with a transaction begun, and its cursor."""
+    def _on_a_connection(
+        self, begin: Callable[[PoolProxiedConnection], _Begun]
+    ) -> tuple[PoolProxiedConnection, _Begun]:
+        """The connection that was kept, or another if that has died, and what ``begin`` made of it."""
         kept, self._connection = self._connection, None
         if kept is not None:
             try:
-                return kept, self._begin(kept)
+                return kept, begin(kept)
             except self._errors as error:
                 died = self._engine.dialect.is_disconnect(error, kept.dbapi_connection, None)  # type: ignore[arg-type]
                 self._give_up(kept)
@@ -66,23 +95,27 @@ class HeldWriter:
         fresh = None
         try:
             fresh = self._engine.raw_connection()
-            return fresh, self._begin(fresh)
+            if not self._sqlite:
+                driver: Any = fresh.driver_connection
+                driver.autocommit = True  # its own BEGIN would come with the first statement only
+            return fresh, begin(fresh)
         except self._errors as error:
             if fresh is not None:
                 self._give_up(fresh)
             raise self._wrapped(error) from error
 
     def _begin(self, connection: PoolProxiedConnection) -> DBAPICursor:
+        cursor = self._cursor(connection)
+        cursor.execute("BEGIN IMMEDIATE" if self._sqlite else "BEGIN")
+        return cursor
+
+    def _cursor(self, connection: PoolProxiedConnection) -> DBAPICursor:
         if self._sqlite:
-            cursor = connection.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            return cursor
+            return connection.cursor()
         from psycopg import RawCursor
 
         driver: Any = connection.driver_connection
-        driver.autocommit = True  # the driver's own BEGIN would come with the first statement only
         raw: Any = RawCursor(driver)
-        raw.execute("BEGIN")
         return raw  # type: ignore[no-any-return]
 
     def _give_up(self, connection: PoolProxiedConnection) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from rowcast.adapters.processes.cores import Cores, settle
 from rowcast.adapters.processes.peer import Peer, pair
 from rowcast.adapters.processes.swaps import LedSwaps
 from rowcast.adapters.processes.turn import Turn
@@ -54,7 +55,8 @@ class Crew:
     the socket of a process that dies; until another is there to take it, ``stand_in`` does.
 
     ``command`` starts a process that has its end of the talk for standard input. Its first message holds ``settings``,
-    the folder ``place``, and the numbers of the descriptors that it was given: ``listener`` and ``turn``.
+    the folder ``place``, the processor ``core`` or null, and the numbers of the descriptors that it was given:
+    ``listener`` and ``turn``.
     """
 
     def __init__(
@@ -68,7 +70,8 @@ class Crew:
         self._started: dict[int, Companion] = {}
         self._serving: dict[int, Companion] = {}
         self._news: SimpleQueue[str] = SimpleQueue()
-        self._places = [_Place(listener) for listener in listeners]
+        self.cores = Cores(len(listeners) + 1)
+        self._places = [_Place(listener, self.cores.of(number)) for number, listener in enumerate(listeners, 1)]
         self.swaps = LedSwaps(self._turn, lambda: list(self._serving.values()))
         """How all of them, and this process, come to serve other models."""
         self.on("swap", self.swaps.swap)
@@ -76,6 +79,10 @@ class Crew:
     def on(self, name: str, answer: Callable[..., Any]) -> None:
         """Answer the processes' questions of that name by calling this. To be said before the start."""
         self._answers[name] = answer
+
+    def settle(self) -> None:
+        """Keep this thread, and what it starts from now on, to the processor of the first process."""
+        settle(self.cores.of(0))
 
     def start(self, stand_in: StandIn) -> None:
         """Start the processes, and others whenever one ends. To be called once."""
@@ -142,7 +149,7 @@ class Crew:
     def _one_life(self, place: _Place) -> str:
         """Start a process, answer it until it ends, and tell how that was."""
         try:
-            companion = self._start(place.listener)
+            companion = self._start(place)
         except OSError as error:
             return f"it could not be started: {os.strerror(error.errno or 0)}"
         self._started[companion.pid] = companion
@@ -155,10 +162,10 @@ class Crew:
         self._started.pop(companion.pid)
         return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
-    def _start(self, listener: socket.socket) -> Companion:
+    def _start(self, place: _Place) -> Companion:
         ours, theirs = pair()
         with theirs:
-            given = (listener.fileno(), self._turn.descriptor)
+            given = (place.listener.fileno(), self._turn.descriptor)
             process = subprocess.Popen(  # noqa: S603  (our own module, with no argument from outside)
                 self._command,
                 stdin=theirs.fileno(),
@@ -169,7 +176,8 @@ class Crew:
                 process_group=0,
                 env=os.environ | {"PYTHONSAFEPATH": "1"},
             )
-        ours.send(json.dumps(self._given | {"listener": given[0], "turn": given[1]}).encode())
+        greeting = self._given | {"listener": given[0], "turn": given[1], "core": place.core}
+        ours.send(json.dumps(greeting).encode())
         return Companion(process, Peer(ours, self._answers))
 
     def _join(self, companion: Companion, place: _Place) -> None:
@@ -180,10 +188,11 @@ class Crew:
 
 
 class _Place:
-    """Where one further process serves: its socket, and who answers there."""
+    """Where one further process serves: its socket and processor, and who answers there."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, core: int | None) -> None:
         self.listener = listener
+        self.core = core
         self.serves = threading.Event()
         self.thread: threading.Thread | None = None
         self._leave: Callable[[], None] | None = None

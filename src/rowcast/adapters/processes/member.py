@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rowcast.adapters.processes.cores import settle
 from rowcast.adapters.processes.peer import Peer
 from rowcast.adapters.processes.turn import Turn
 from rowcast.scoring.together import Prepare
@@ -24,9 +25,10 @@ class Given(NamedTuple):
 
 
 def receive() -> Given:
-    """Read the first message, on standard input."""
+    """Read the first message, on standard input, and settle on the processor that it names."""
     end = socket.socket(fileno=os.dup(0))
     greeting = json.loads(end.recv(1 << 20))
+    settle(greeting["core"])
     listener = socket.socket(fileno=greeting["listener"])
     return Given(greeting["settings"], Path(greeting["place"]), listener, Member(Peer(end), Turn(greeting["turn"])))
 

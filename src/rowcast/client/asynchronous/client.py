@@ -10,13 +10,18 @@ import httpx2
 
 from rowcast.accounts.principal import Principal
 from rowcast.client.answers import parse, request_of
+from rowcast.client.asynchronous.account import AsyncOwnAccount
 from rowcast.client.asynchronous.connection import AsyncConnection, at
+from rowcast.client.asynchronous.credits import AsyncLedger
 from rowcast.client.asynchronous.datasets import AsyncDatasets
 from rowcast.client.asynchronous.files import AsyncFiles
+from rowcast.client.asynchronous.keys import AsyncKeys
+from rowcast.client.asynchronous.licence import AsyncLicence
 from rowcast.client.asynchronous.models import AsyncModels
 from rowcast.client.asynchronous.policies import AsyncPolicies
 from rowcast.client.asynchronous.predictions import AsyncPredictionLog
 from rowcast.client.asynchronous.tasks import AsyncTasks
+from rowcast.client.asynchronous.users import AsyncAudit, AsyncUsers
 from rowcast.client.credentials import resolve
 from rowcast.client.retries import Retries
 from rowcast.client.rows import (
@@ -66,6 +71,12 @@ class AsyncClient:
         self.files = AsyncFiles(self._connection, self.tasks)
         self.policies = AsyncPolicies(self._connection)
         self.predictions = AsyncPredictionLog(self._connection)
+        self.credits = AsyncLedger(self._connection)
+        self.account = AsyncOwnAccount(self._connection)
+        self.keys = AsyncKeys(self._connection)
+        self.users = AsyncUsers(self._connection)
+        self.audit = AsyncAudit(self._connection)
+        self.licence = AsyncLicence(self._connection)
 
     @property
     def url(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import builtins
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 
-from rowcast.client.answers import parse
+from rowcast.accounts.views import Sharing, Visibility
+from rowcast.client.answers import parse, request_of
 from rowcast.client.asynchronous.connection import AsyncConnection, at
 from rowcast.client.asynchronous.tasks import AsyncTasks
 from rowcast.client.uploads import CHUNK_BYTES, OnProgress, Source, Upload, opened, saved
@@ -80,6 +81,15 @@ class AsyncDatasets:
     async def delete(self, name: str) -> None:
         """Remove a dataset with all its versions. Models trained on it keep their own schema and go on serving."""
         await self._connection.request("DELETE", at("datasets", name))
+
+    async def sharing(self, name: str) -> Sharing:
+        """Whom the dataset is shared with: for its owner."""
+        return await self._connection.get(Sharing, at("datasets", name, "sharing"))
+
+    async def share(self, name: str, visibility: Visibility | str, users: Iterable[str] = ()) -> Sharing:
+        """Let nobody else ("private"), everyone ("everyone") or these users ("named") see it and train on it."""
+        body = request_of(Sharing, None, {"visibility": visibility, "users": [*users]})
+        return parse(Sharing, await self._connection.request("PUT", at("datasets", name, "sharing"), json=body))
 
     async def versions(self, name: str, limit: int | None = None) -> builtins.list[DatasetVersion]:
         return await self._connection.all(DatasetVersion, at("datasets", name, "versions"), limit)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 from pathlib import Path
 
-from rowcast.client.answers import parse
+from rowcast.accounts.views import Sharing, Visibility
+from rowcast.client.answers import parse, request_of
 from rowcast.client.asynchronous.connection import AsyncConnection, at
 from rowcast.client.asynchronous.datasets import fetch
 from rowcast.datasets.schema import FeatureSchema
@@ -87,6 +89,15 @@ class AsyncModels:
     async def history(self, name: str, limit: int | None = None) -> builtins.list[AliasEvent]:
         """Every move of the aliases, newest first: what served when."""
         return await self._connection.all(AliasEvent, at("models", name, "history"), limit)
+
+    async def sharing(self, name: str) -> Sharing:
+        """Whom the model is shared with: for its owner."""
+        return await self._connection.get(Sharing, at("models", name, "sharing"))
+
+    async def share(self, name: str, visibility: Visibility | str, users: Iterable[str] = ()) -> Sharing:
+        """Let nobody else ("private"), everyone ("everyone") or these users ("named") see it and predict with it."""
+        body = request_of(Sharing, None, {"visibility": visibility, "users": [*users]})
+        return parse(Sharing, await self._connection.request("PUT", at("models", name, "sharing"), json=body))
 
     async def export(self, model: str, path: str | Path, *, number: int | None = None) -> Path:
         """Write a version's bundle as a zip file: the model as ONNX, its card, and a script that runs it alone."""

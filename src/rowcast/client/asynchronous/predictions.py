@@ -64,7 +64,7 @@ class AsyncPredictionLog:
         file takes its name only when all is there."""
         target = Path(path)
         chosen = _chosen(model, version, since, until, mine)
-        params = {"format": format or _format_of(target), **chosen}
+        params = {"format": format or format_of(target), **chosen}
         return await fetch(self._connection, at("predictions", "export"), target, params=params)
 
 
@@ -80,7 +80,12 @@ def _chosen(
     return {"model": model, "version": version, **written, "mine": mine}
 
 
-def _format_of(path: Path) -> Format:
+def format_of(path: Path) -> Format:
+    """The format of an export by the end of its file's name.
+
+    Raises:
+        InvalidInput: it ends in none.
+    """
     match path.suffix.lower():
         case ".csv":
             return "csv"

@@ -25,13 +25,18 @@ from rowcast.client.rows import (
     records,
     shifted,
 )
+from rowcast.client.synchronous.account import OwnAccount
 from rowcast.client.synchronous.connection import Connection, at
+from rowcast.client.synchronous.credits import Ledger
 from rowcast.client.synchronous.datasets import Datasets
 from rowcast.client.synchronous.files import Files
+from rowcast.client.synchronous.keys import Keys
+from rowcast.client.synchronous.licence import Licence
 from rowcast.client.synchronous.models import Models
 from rowcast.client.synchronous.policies import Policies
 from rowcast.client.synchronous.predictions import PredictionLog
 from rowcast.client.synchronous.tasks import Tasks
+from rowcast.client.synchronous.users import Audit, Users
 from rowcast.client.uploads import OnProgress
 from rowcast.errors import RowcastError
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
@@ -67,6 +72,12 @@ class Client:
         self.files = Files(self._connection, self.tasks)
         self.policies = Policies(self._connection)
         self.predictions = PredictionLog(self._connection)
+        self.credits = Ledger(self._connection)
+        self.account = OwnAccount(self._connection)
+        self.keys = Keys(self._connection)
+        self.users = Users(self._connection)
+        self.audit = Audit(self._connection)
+        self.licence = Licence(self._connection)
 
     @property
     def url(self) -> str:

@@ -45,6 +45,7 @@ class Tasks:
         it has not ended before. Called again with the same key and rows, as after a crash, it gives the same task.
 
         Raises:
+            PaymentRequired: you have not enough credits; the task is on record as rejected.
             TooMany: you have too many tasks in the queue.
             TooLarge: more rows than one call takes.
             Conflict: the key was used for something else.
@@ -170,5 +171,5 @@ def _event(data: str) -> Task:
 def _raise_unless_succeeded(task: Task) -> None:
     if task.state is TaskState.CANCELLED:
         raise Cancelled("task_cancelled", f"Task {task.id} was cancelled.", task=task.id)
-    if task.state is TaskState.FAILED:
+    if task.state in (TaskState.FAILED, TaskState.REJECTED):
         raise failure_of(task.error)

@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from rowcast.datasets.casts import column
-from rowcast.datasets.reading.delimited import sink
+from rowcast.datasets.reading.delimited import refuse_long_cells, sink
 from rowcast.datasets.reading.headers import clean_header
+from rowcast.datasets.reading.limits import Limits
 from rowcast.datasets.reading.sniffing import no_rows, refuse_wide
 from rowcast.datasets.views import TableWarning
 from rowcast.errors import InvalidInput, Problem
@@ -16,16 +17,18 @@ from rowcast.errors import InvalidInput, Problem
 _PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Decimal, pl.Null)
 
 
-def write_table_from_parquet(source: Path, target: Path, max_columns: int) -> list[TableWarning]:
+def write_table_from_parquet(source: Path, target: Path, limits: Limits) -> list[TableWarning]:
     """Copy the file's columns with cleaned names; InvalidInput for nested columns and for files that cannot be read."""
     try:
         rows = pl.scan_parquet(source, glob=False, hive_partitioning=False)
         schema = rows.collect_schema()
         if not schema:
             raise no_rows()
-        refuse_wide(len(schema), max_columns)
+        refuse_wide(len(schema), limits.max_columns)
         names, warnings = clean_header(schema.names())
         columns = [_flat(old, dtype).alias(new) for (old, dtype), new in zip(schema.items(), names, strict=True)]
+        # Before it is copied: a long cell that a thousand rows have is in the file only once.
+        refuse_long_cells(source, limits.max_cell_bytes)
         sink(rows.select(columns), target, len(columns))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InvalidInput(

@@ -169,7 +169,10 @@ def _open_quote(row: int) -> InvalidInput:
 def refuse_long_cells(table: Path, max_bytes: int) -> None:
     """InvalidInput ``dataset_cell_too_long`` naming the first row and column with a cell beyond the limit."""
     rows = pl.scan_parquet(table, glob=False)
-    longest = rows.select(pl.all().str.len_bytes().max()).collect(engine="streaming").row(0, named=True)
+    texts = [column(name) for name, dtype in rows.collect_schema().items() if dtype == pl.String]
+    if not texts:
+        return
+    longest = rows.select(text.str.len_bytes().max() for text in texts).collect(engine="streaming").row(0, named=True)
     for name, size in longest.items():
         if (size or 0) > max_bytes:
             at = pl.arg_where(column(name).str.len_bytes() > max_bytes).first()

@@ -88,7 +88,7 @@ class _Importer:
     def write(self, table: Path) -> _Written:
         if sniffing.file_format(head_of(self._source)) == "parquet":
             self._say(0.1, "Reading the Parquet file")
-            written = _Written(write_table_from_parquet(self._source, table, self._limits.max_columns), None)
+            written = _Written(write_table_from_parquet(self._source, table, self._limits), None)
         else:
             written = self._write_text(table)
         if row_count(table) == 0:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Literal
 
-import charset_normalizer
-
 from rowcast.datasets.values import read_number
 from rowcast.errors import InvalidInput, RowcastError, TooLarge
 
@@ -164,6 +162,8 @@ def narrow_encoding(sample: bytes) -> str:
     western = "latin-1" if re.search(rb"[\x81\x8d\x8f\x90\x9d]", sample) else "cp1252"
     if in_runs < 0.5 * sum(map(len, high)):
         return western
+    import charset_normalizer  # of use for few files, and slow to load
+
     best = charset_normalizer.from_bytes(sample, cp_isolation=_OTHER_ENCODINGS).best()
     return best.encoding if best is not None else western
 

@@ -9,16 +9,23 @@ from collections.abc import Sequence
 import typer
 
 from rowcast.entrypoints.cli import (
+    credits,
     datasets,
     doctor,
     file_prediction,
+    keys,
+    licence,
+    link,
+    login,
     models,
     policies,
     prediction,
     predictions,
     server,
+    sharing,
     tasks,
     training,
+    users,
 )
 from rowcast.entrypoints.cli.command import shared
 from rowcast.entrypoints.cli.exit_codes import FAILED, INTERRUPTED, USAGE
@@ -45,6 +52,13 @@ def build(servers: Servers) -> typer.Typer:
     app.add_typer(models.app, name="models")
     app.add_typer(policies.app, name="policy")
     app.add_typer(tasks.app, name="tasks")
+    app.add_typer(credits.app, name="credits")
+    app.add_typer(licence.app, name="licence")
+    sharing.register(models.app, datasets.app)
+    login.register(app)
+    link.register(app)
+    app.add_typer(keys.app, name="keys")
+    users.register(app)
     doctor.register(app)
     return app
 

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rowcast.models.decide.policy import Amount, Bands, ColumnAmount, Payoff, Policy
 
 if TYPE_CHECKING:
-    from rowcast.scoring.views import Prediction
+    from rowcast.errors import Problem
+    from rowcast.models.views import ModelVersionDetail
+    from rowcast.scoring.views import Decision, Prediction
 
-_MEASURES = {"value": "the prediction", "low": "the lower end of its interval", "high": "the upper end of its interval"}
+_MEASURES = {
+    "value": "the prediction",
+    "low": "the lower end of its interval",
+    "high": "the upper end of its interval",
+    "profit": "the expected profit",
+}
 
 
-def decision_sentence(prediction: Prediction, policy: Policy) -> str:
-    """``Yellow: the probability of lost, 21.3 %, is at least 15 % and below 30 %, where red begins. ...``"""
-    parts = [_color_sentence(prediction, policy.bands) if policy.bands else "", _profit_sentence(prediction, policy)]
-    return " ".join(part for part in parts if part)
+def told(prediction: Prediction, about: ModelVersionDetail | None, policy: Policy) -> list[str]:
+    """A prediction, the colour that the policy gives it and what it earns, each in a sentence or two."""
+    from rowcast.entrypoints.cli.writing import sentence
+
+    bands, decision = policy.bands, prediction.decision
+    color = decision.color if decision else None
+    if bands is None or color is None:
+        lines = [sentence(prediction, about)]
+    elif bands.measure == "probability" and len(prediction.probabilities or {}) == 2:
+        lines = [_color_sentence(prediction, bands), likelier_sentence(prediction, bands)]
+    else:
+        lines = [sentence(prediction, about), _color_sentence(prediction, bands)]
+    if policy.payoff is None or decision is None or (color and bands and bands.measure == "profit"):
+        return lines
+    return [*lines, profit_sentence(decision, bands)]
 
 
 def thresholds_sentence(bands: Bands) -> str:
@@ -58,6 +77,48 @@ def money(amount: float) -> str:
     return f"{amount:,.2f}" if abs(amount) >= 1 else f"{amount:,.3g}"
 
 
+def likelier_sentence(prediction: Prediction, bands: Bands) -> str:
+    """Which of two classes is the likelier one; where the colour could be taken for the other, what it means."""
+    chances = prediction.probabilities or {}
+    likelier, color = str(prediction.value), prediction.decision.color if prediction.decision else None
+    said = f"The likelier outcome is {likelier} ({_percent(chances[likelier])})"
+    what, (first, _, third) = "risk" if bands.high == "red" else "chance", bands.colors
+    if color == third and likelier != bands.of:
+        return f"{said}: {color} says that the {what} is {_high(what)} for this policy, not that {bands.of} will come."
+    if color == first and likelier == bands.of:
+        return f"{said}: {color} says that the {what} is {_low(what)} for this policy, not that {bands.of} is unlikely."
+    return f"{said}."
+
+
+def profit_sentence(decision: Decision, bands: Bands | None) -> str:
+    """What accepting the case is expected to earn, or why that is not known."""
+    profit, declined = decision.expected_profit, decision.expected_if_declined
+    if decision.problems:
+        return f"What it earns cannot be told: {_missing(decision.problems)}"
+    if profit is None:
+        return "What it earns is not known."
+    verb = "earn" if profit >= 0 else "lose"
+    said = f"ccepting such cases is expected to {verb} {money(abs(profit))} each"
+    if declined is not None:
+        said += f", declining them {money(declined)}"
+    gain = profit - (declined or 0.0)
+    if bands is not None and bands.measure == "probability" and decision.color in ("green", "red"):
+        if decision.color == "red" and gain > 0:
+            return f"The colour goes by the probability alone; by money it would be accepted: a{said}."
+        if decision.color == "green" and gain < 0:
+            return f"The colour goes by the probability alone; by money it would be declined: a{said}."
+    return f"A{said}."
+
+
+def _missing(problems: Sequence[Problem]) -> str:
+    """What of the amounts is not there, or why it cannot be used."""
+    missing = [str(problem.field) for problem in problems if problem.code == "amount_missing"]
+    parts = [f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."] if missing else []
+    others = [problem for problem in problems if problem.code != "amount_missing"]
+    parts += [f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in others]
+    return " ".join(parts)
+
+
 def _color_sentence(prediction: Prediction, bands: Bands) -> str:
     color = prediction.decision.color if prediction.decision else None
     if color is None:
@@ -66,35 +127,39 @@ def _color_sentence(prediction: Prediction, bands: Bands) -> str:
     first, second, third = bands.colors
     following = third if bands.yellow == bands.red else second
     where = {
-        first: f"is below {low}, where {following} begins",
-        second: f"is at least {low}, where {second} begins, and below {high}, where {third} begins",
-        third: f"is at least {high}, where {third} begins",
+        first: f"That is below {low}, where {following} begins",
+        second: f"That is between {low}, where {second} begins, and {high}, where {third} begins",
+        third: f"That is {high} or more, where {third} begins",
     }[color]
-    return f"{color.capitalize()}: {_subject(prediction, bands)} {where}."
+    return f"{color.capitalize()}: {_subject(prediction, bands)}. {where}."
 
 
 def _subject(prediction: Prediction, bands: Bands) -> str:
+    from rowcast.entrypoints.cli.writing import odds
+
+    if bands.measure == "profit":
+        decision = prediction.decision
+        assert decision is not None and decision.expected_profit is not None
+        return f"{_MEASURES['profit']} is {money(decision.expected_profit - (decision.expected_if_declined or 0.0))}"
     if bands.of is not None:
-        return f"the probability of {bands.of}, {_percent((prediction.probabilities or {})[bands.of])},"
+        chance = (prediction.probabilities or {})[bands.of]
+        return f"the probability of {bands.of} is {_percent(chance, bands.edges)}{odds(chance)}"
     interval = prediction.interval
     ends = {"value": prediction.value} | ({"low": interval.low, "high": interval.high} if interval else {})
-    return f"{_MEASURES[bands.measure or 'value']}, {_number(float(ends[bands.measure or 'value']))},"
+    return f"{_MEASURES[bands.measure or 'value']} is {_number(float(ends[bands.measure or 'value']))}"
 
 
-def _profit_sentence(prediction: Prediction, policy: Policy) -> str:
-    decision = prediction.decision
-    if policy.payoff is None or decision is None:
-        return ""
-    if decision.expected_profit is None:
-        return f"What it earns cannot be told without {' and '.join(policy.columns)}."
-    verb = "earn" if decision.expected_profit >= 0 else "lose"
-    said = f"Accepting such cases is expected to {verb} {money(abs(decision.expected_profit))} each"
-    if decision.expected_if_declined is not None:
-        said += f", declining them {money(decision.expected_if_declined)}"
-    return f"{said}."
+def _high(what: str) -> str:
+    return "too high" if what == "risk" else "high enough"
+
+
+def _low(what: str) -> str:
+    return "low enough" if what == "risk" else "too low"
 
 
 def _measured(value: float, bands: Bands) -> str:
+    if bands.measure == "profit":
+        return money(value)
     return _number(value) if bands.of is None else _percent(value)
 
 
@@ -102,8 +167,14 @@ def _number(value: float) -> str:
     return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+def _percent(share: float, apart_from: tuple[float, ...] = ()) -> str:
+    """The share with three digits, or as many as keep it on its side of what it is compared with."""
+    for digits in range(3, 8):
+        text = f"{100 * share:.{digits}g}" if abs(share) < 10 else f"{100 * share:,.0f}"
+        shown = float(text.replace(",", "")) / 100
+        if all((shown >= edge) is (share >= edge) for edge in apart_from):
+            break
+    return f"{text} %"
 
 
 def _share(amount: Amount) -> str:

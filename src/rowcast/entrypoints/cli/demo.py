@@ -32,11 +32,10 @@ SHOWN_IMPORTANCE = 6
 SHOWN_REASONS = 5
 
 
-def run_demo(client: Client, console: Console, first: Sequence[str] = (), key_file: str = "") -> None:
+def run_demo(client: Client, console: Console, first: Sequence[str] = ()) -> None:
     """Upload the built-in example, train on it, and predict one of its rows; about half a minute of work.
 
-    ``first`` are the commands without which those it proposes at the end would not find the server, or not be found;
-    ``key_file`` is where the key for the browser is.
+    ``first`` are the commands without which those it proposes at the end would not find the server, or not be found.
     """
     with example() as (table_file, dictionary_file):
         upload(client, console, table_file, dictionary_file)
@@ -44,7 +43,7 @@ def run_demo(client: Client, console: Console, first: Sequence[str] = (), key_fi
         version = client.models.version(NAME, result.best_version)
         show_importance(console, version)
         predict(client, console, version, first_row(table_file))
-    farewell(client, console, first, key_file)
+    farewell(client, console, first)
 
 
 @contextmanager
@@ -122,7 +121,7 @@ def predict(client: Client, console: Console, version: ModelVersionDetail, row: 
     prediction = answer.predictions[0]
     if prediction is not None:
         prose(console, sentence(prediction, version), "bold")
-        show_reasons(console, prediction, version)
+        show_reasons(console, prediction)
     prose(console, f"What happened to this loan: {row[TARGET]}.")
 
 
@@ -133,12 +132,12 @@ def may_be_unknown(version: ModelVersionDetail) -> str | None:
     return next((name for name in ranked if name in free), None)
 
 
-def farewell(client: Client, console: Console, first: Sequence[str], key_file: str) -> None:
+def farewell(client: Client, console: Console, first: Sequence[str]) -> None:
     """Where to look and what to try next."""
     heading(console, "4. Your turn")
     console.print(f"API documentation, to try in a browser: {client.url}/api/docs", soft_wrap=True)
-    if key_file:
-        console.print(f"  Press Authorize and paste the key (rc_...) that is in {key_file}", soft_wrap=True)
+    console.print("  To sign in there, once, within a quarter of an hour (later: rowcast link):")
+    console.print(f"  {client.account.link().url}&next=/api/docs", soft_wrap=True)
     console.print("Your own table, in another terminal:")
     for line in (
         *first,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,11 @@ from rowcast.models.decide.policy import Policy
 
 if TYPE_CHECKING:
     from rowcast.client import Client
+
+
+_FACTOR = r"\s*(?P<factor>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*(?P<percent>%)?"
+_TIMES = re.compile(_FACTOR + r"(?:\s*\*\s*|\s+of\s+)(?P<column>.*\S)\s*", re.DOTALL)
+_BEGINS_WITH_A_NUMBER = re.compile(_FACTOR + r"(?:(?<=%)|\s)")
 
 
 @dataclass(frozen=True)
@@ -39,24 +45,35 @@ class Options:
         return self == Options()
 
 
-def draft(client: Client, model: str, options: Options, start: Policy) -> Policy:
-    """The policy that ``start``, or the file in its place, becomes by the options.
+def draft(client: Client, model: str, options: Options, start: Policy, version: int | None = None) -> Policy:
+    """The policy that ``start``, or the file in its place, becomes by the options. What must be looked up for that
+    is of the ``version``, by default the champion.
 
     Raises:
         InvalidInput: the file or what came of it is no policy.
     """
     fields = start.model_dump(mode="json", exclude_none=True) if options.file is None else read_policy(options.file)
-    bands = dict(fields.get("bands") or {})
+    bands = _comparable(dict(fields.get("bands") or {}), options.measure)
     if options.good is not None or options.bad is not None:
-        fields["payoff"] = _payoff(client, model, options, bands)
+        fields["payoff"] = _payoff(client, model, options, bands, version)
     if options.bands or options.best:
         fields["bands"] = bands | options.bands
     if options.best:
-        fields["bands"] |= _best(client, model, fields)
-    elif options.bands and not {"yellow", "red"} & fields["bands"].keys():
+        fields["bands"] |= _best(client, model, fields, version)
+    elif options.bands and fields["bands"].get("measure") != "profit" and not _has_threshold(fields["bands"]):
         raise typer.BadParameter("Give the thresholds, too: --yellow and --red, or --best.")
-    _complete(fields)
     return checked(fields)
+
+
+def _has_threshold(bands: dict[str, Any]) -> bool:
+    return not bands.keys().isdisjoint(("yellow", "red"))
+
+
+def _comparable(bands: dict[str, Any], measure: str | None) -> dict[str, Any]:
+    """The bands without what means nothing for another measure: thresholds, and on which side is green."""
+    if measure is None or measure == bands.get("measure"):
+        return bands
+    return {name: value for name, value in bands.items() if name == "of"}
 
 
 def read_policy(path: Path) -> dict[str, Any]:
@@ -92,18 +109,26 @@ def checked(fields: dict[str, Any]) -> Policy:
 
 
 def amount(text: str) -> Any:
-    """``120``, ``Price`` or ``0.1*Price`` as an amount."""
-    factor, star, column = text.partition("*")
+    """``120``, ``Price``, ``0.1*Price``, ``10%*Price`` or ``10% of Price`` as an amount."""
     try:
-        return {"column": column.strip(), "times": float(factor)} if star else float(text)
+        return float(text)
     except ValueError:
-        return {"column": text.strip()}
+        pass
+    found = _TIMES.fullmatch(text)
+    if found is not None:
+        return {"column": found["column"], "times": float(found["factor"]) / (100 if found["percent"] else 1)}
+    if _BEGINS_WITH_A_NUMBER.match(text):
+        raise typer.BadParameter(
+            f"'{text}' is no amount. Write a sum such as 120, a column such as Price, or a column times a factor such "
+            "as 0.2*Price or 20%*Price; what else there is goes into a --file."
+        )
+    return {"column": text.strip()}
 
 
-def _payoff(client: Client, model: str, options: Options, bands: dict[str, Any]) -> dict[str, Any]:
+def _payoff(client: Client, model: str, options: Options, bands: dict[str, Any], version: int | None) -> dict[str, Any]:
     if options.good is None or options.bad is None:
         raise typer.BadParameter("Give both --good and --bad: what accepting a good and a bad case earns.")
-    good, bad = _good_and_bad(client.models.version(model).classes, bands | options.bands)
+    good, bad = _good_and_bad(client.models.version(model, version).classes, bands | options.bands)
     return {"accept": {good: amount(options.good), bad: amount(options.bad)}}
 
 
@@ -116,20 +141,14 @@ def _good_and_bad(classes: Sequence[str], bands: dict[str, Any]) -> tuple[str, s
     return (of, other) if bands.get("high") == "green" else (other, of)
 
 
-def _best(client: Client, model: str, fields: dict[str, Any]) -> dict[str, float]:
-    """Both thresholds where the profit of held-out cases is highest."""
+def _best(client: Client, model: str, fields: dict[str, Any], version: int | None) -> dict[str, float]:
+    """Both thresholds where held-out cases are expected to earn most."""
+    if fields["bands"].get("measure") == "profit":
+        raise typer.BadParameter("--best is a threshold of the probability: add --measure probability.")
     if not fields.get("payoff"):
         raise typer.BadParameter("--best needs to know what cases earn: --good and --bad, or a payoff in --file.")
     tried = fields | {"bands": fields["bands"] | {"yellow": 0.5, "red": 0.5}}
-    curve = client.policies.preview(model, checked(tried)).profit
+    curve = client.policies.preview(model, checked(tried), version=version).profit
     if curve is None or curve.best.threshold is None:
         raise typer.BadParameter("--best needs a class whose probability decides: --of CLASS.")
     return {"yellow": curve.best.threshold, "red": curve.best.threshold}
-
-
-def _complete(fields: dict[str, Any]) -> None:
-    """A threshold that is given alone is both, so that nothing is yellow."""
-    bands = fields.get("bands")
-    if bands:
-        bands.setdefault("red", bands.get("yellow"))
-        bands.setdefault("yellow", bands.get("red"))

@@ -7,7 +7,7 @@
 | 2 | the command was not written right |
 | 3 | there is no such thing |
 | 4 | the input is not valid |
-| 5 | no key, a wrong key, or a key that may not do this |
+| 5 | no key, a wrong key, a key that may not do this, or not enough credits |
 | 6 | the server, or a part of it, does not answer |
 | 130 | interrupted |
 """

@@ -1,4 +1,4 @@
-"""A prediction's reasons as a person would give them, with what became of rows that were scored alike."""
+"""A prediction's reasons as a person would give them, with what became of cases that were scored alike."""
 
 from __future__ import annotations
 
@@ -11,49 +11,61 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from rowcast.models.views import ModelVersionDetail
-    from rowcast.scoring.views import Band, Explanation, Prediction
+    from rowcast.scoring.views import Band, Explanation, Prediction, Similar
 
 BAR_WIDTH = 12
 _UNITS = {
-    "log_odds": "Bars show how much each moves the log odds; together they add up to the model's score.",
-    "number": "Bars show how much each adds or takes away; together they add up to the prediction.",
+    "log_odds": "The longer the bar, the more it matters: + raises, - lowers. (The figures are log odds; from "
+    "those of an average case they lead to the model's score.)",
+    "number": "The longer the bar, the more it adds (+) or takes away (-); together they add up to the prediction.",
     "probability": "Each bar stands alone: what changes with a typical value instead. They do not add up.",
 }
 
 
-def show_reasons(console: Console, prediction: Prediction, about: ModelVersionDetail | None) -> None:
-    """What rows scored alike came to, then the reasons with a bar for each."""
-    if prediction.explanation is None:
+def show_reasons(console: Console, prediction: Prediction) -> None:
+    """What cases scored alike came to, then the reasons with a bar for each."""
+    explained = prediction.explanation
+    if explained is None:
         return
-    if prediction.explanation.band is not None:
-        prose(console, band_sentence(prediction.explanation.band, about))
-    if not prediction.explanation.reasons:
+    if explained.similar is not None:
+        prose(console, similar_sentence(explained.similar, explained.of, prediction.probability or 0.0))
+    elif explained.band is not None and explained.band.inside is not None:
+        prose(console, band_sentence(explained.band, explained.band.inside))
+    if not explained.reasons:
         prose(console, "No feature makes a difference to this prediction.")
         return
-    console.print("Why, strongest first:")
-    console.print(reasons_table(prediction.explanation))
-    if rest := rest_sentence(prediction.explanation):
+    what = explained.of if explained.unit == "number" else f"the probability of {explained.of}"
+    prose(console, f"What moves {what}, strongest first:")
+    console.print(reasons_table(explained))
+    if rest := rest_sentence(explained):
         prose(console, rest, "dim")
-    prose(console, _UNITS[prediction.explanation.unit], "dim")
+    prose(console, _UNITS[explained.unit], "dim")
 
 
-def band_sentence(band: Band, about: ModelVersionDetail | None) -> str:
-    """``Of 100 such cases about 21 end as CHGOFF (18 to 24); ...``, or what such cases come to on average."""
-    if band.inside is not None:
-        mean, low, high = (_number(value) for value in (band.observed, band.observed_low, band.observed_high))
-        kept = f"in {_percent(band.inside)} of them the interval held the true number"
-        return f"Such cases come to {mean} on average ({low} to {high}); so did {_alike(band)}, and {kept}."
-    few, least, most = (round(100 * share) for share in (band.observed, band.observed_low, band.observed_high))
-    ends = about.positive_class if about and about.positive_class else "the positive class"
-    return f"Of 100 such cases about {few} end as {ends} ({least} to {most}); so it was with {_alike(band)}."
+def similar_sentence(similar: Similar, of: str, probability: float) -> str:
+    """``Checked on cases ...: of the 250 with the most similar probability (38.1 % to 47.6 %) 104 turned out ...``"""
+    hits, shares = round(similar.observed * similar.count), (similar.low, similar.high, similar.observed)
+    low, high, observed = (_percent(share, 1) for share in shares)
+    likely = f"{_percent(similar.observed_low)} to {_percent(similar.observed_high)}"
+    said = (
+        "Checked on cases with a known outcome that the model had not learned from: of the "
+        f"{similar.count:,} with the most similar probability ({low} to {high}) {hits:,} turned out {of}, {observed}."
+    )
+    if similar.observed_low <= probability <= similar.observed_high:
+        return f"{said} That fits: with so many cases the true share may be anything from {likely}."
+    return f"{said} That does not fit well: the true share is likely {likely}, so take the probability with care."
+
+
+def band_sentence(band: Band, inside: float) -> str:
+    """What cases with such a predicted number come to on average; ``inside`` is how often the interval held it."""
+    mean, low, high = (_number(value) for value in (band.observed, band.observed_low, band.observed_high))
+    kept = f"in {_percent(inside)} of them the interval held the true number"
+    return f"Such cases come to {mean} on average ({low} to {high}); so did {_alike(band)}, and {kept}."
 
 
 def _alike(band: Band) -> str:
-    """``500 held-out rows that were scored 10.2 % to 14.8 %``"""
+    """``400 held-out rows predicted between 10 and 20.5``"""
     rows = f"{band.count:,} held-out rows"
-    if band.inside is None:
-        return f"{rows} scored {_percent(band.low or 0.0, 1)} to {_percent(1.0 if band.high is None else band.high, 1)}"
     ends = [_number(end) for end in (band.low, band.high) if end is not None]
     if len(ends) == 2:
         return f"{rows} predicted between {ends[0]} and {ends[1]}"

@@ -14,6 +14,7 @@ CODES: dict[type[RowcastError], int] = {
     errors.TooLarge: INVALID,
     errors.Unauthenticated: NOT_ALLOWED,
     errors.Forbidden: NOT_ALLOWED,
+    errors.PaymentRequired: NOT_ALLOWED,
     errors.Unavailable: UNAVAILABLE,
     errors.TooMany: UNAVAILABLE,
     errors.Conflict: FAILED,

@@ -58,6 +58,7 @@ def predict_file(
 def save(session: Session, task: Task, output: Path, errors: Path | None) -> None:
     """Write what a finished task made, the list of errors only where there are any, and say so."""
     from rowcast.entrypoints.cli.bars import progress_bar
+    from rowcast.entrypoints.cli.tables import counted
 
     files = session.client.files
     result = files.result(task)
@@ -69,9 +70,9 @@ def save(session: Session, task: Task, output: Path, errors: Path | None) -> Non
     if session.json:
         session.emit({**result.model_dump(mode="json"), "output": str(output), "task": task.id})
         return
-    session.note(f"{result.row_count - result.skipped:,} rows predicted to {output}.")
+    session.note(f"{counted(result.row_count - result.skipped, 'row')} predicted to {output}.")
     if result.skipped:
-        session.note(f"{result.skipped:,} rows have no prediction; {listed} says why.")
+        session.note(f"Without a prediction: {counted(result.skipped, 'row')}; {listed} says why.")
 
 
 def _submitted(

@@ -17,9 +17,24 @@ if TYPE_CHECKING:
 
     from rowcast.models.views import PolicyPreview, PolicyVersion, ProfitCurve, ProfitPoint, Spread
 
+
+_WORTH_SAYING = 0.001
+"""Share of the best threshold's profit by which deciding case by case must exceed it to be spoken of."""
+
+
+def _of_the_model(name: str) -> str:
+    model, at, _ = name.partition("@")
+    if at:
+        raise typer.BadParameter(f"A policy belongs to a model with all its versions: write {model} alone.")
+    return name
+
+
 app = typer.Typer(no_args_is_help=True, help="Policies: green, yellow or red, and what a prediction earns.")
 
-NameArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")]
+NameArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.", callback=_of_the_model)]
+TriedArgument = Annotated[
+    str, typer.Argument(metavar="MODEL[@ALIAS|@VERSION]", help="Model; the champion by default, else the newest.")
+]
 FileOption = Annotated[
     Path | None, typer.Option("--file", "-f", help="Policy in YAML or JSON; by default the one in force is changed.")
 ]
@@ -30,13 +45,19 @@ OfOption = Annotated[
 ]
 HighOption = Annotated[str | None, typer.Option(metavar="red|green", help="What a high probability or number means.")]
 MeasureOption = Annotated[
-    str | None, typer.Option(metavar="value|low|high", help="Of numbers: the prediction, or an end of its interval.")
+    str | None,
+    typer.Option(
+        metavar="probability|profit|value|low|high",
+        help="What decides. profit: what accepting a case is expected to earn; of numbers the value, or an end of its "
+        "interval.",
+    ),
 ]
 GoodOption = Annotated[
-    str | None, typer.Option(metavar="AMOUNT", help="What accepting a good case earns: 120, COLUMN or 0.1*COLUMN.")
+    str | None,
+    typer.Option(metavar="AMOUNT", help="What accepting a good case earns: 120, COLUMN, 0.1*COLUMN or 10%*COLUMN."),
 ]
 BadOption = Annotated[str | None, typer.Option(metavar="AMOUNT", help="What accepting a bad case earns: -900.")]
-BestOption = Annotated[bool, typer.Option("--best", help="Take the threshold that earned most on held-out rows.")]
+BestOption = Annotated[bool, typer.Option("--best", help="Take the threshold that is to earn most, by held-out rows.")]
 CommentOption = Annotated[str | None, typer.Option(help="Why, for the history.")]
 AgainOption = Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Start from this earlier policy.")]
 OffOption = Annotated[bool, typer.Option("--off", help="Switch decisions off.")]
@@ -83,7 +104,7 @@ def set_(
 @command(app, "preview")
 def preview(
     session: Session,
-    model: NameArgument,
+    model: TriedArgument,
     file: FileOption = None,
     yellow: YellowOption = None,
     red: RedOption = None,
@@ -93,14 +114,18 @@ def preview(
     good: GoodOption = None,
     bad: BadOption = None,
     best: BestOption = False,
-    version: Annotated[int | None, typer.Option(min=1, help="Version to try it on; the champion by default.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="The same as MODEL@VERSION.")] = None,
 ) -> None:
     """Show what a policy would have done with rows held out of the training; nothing is saved."""
     options = Options(file, yellow, red, of, high, measure, good, bad, best)
+    model, at, _ = (reference := model).partition("@")
+    if at and version is not None:
+        raise typer.BadParameter("Give the version once: as MODEL@VERSION or with --version.")
+    version = session.client.models.number_of(reference) if at else version
     if options.empty:
         found = session.client.policies.preview(model, version=version)
     else:
-        chosen = draft(session.client, model, options, _start(session, model, None))
+        chosen = draft(session.client, model, options, _start(session, model, None), version)
         found = session.client.policies.preview(model, chosen, version=version)
     session.answer(found, lambda: _preview(found))
 
@@ -156,7 +181,9 @@ def _history(found: list[PolicyVersion]) -> RenderableType:
 def _preview(found: PolicyPreview) -> RenderableType:
     from rich.console import Group
 
-    about = f"{found.model}@{found.version} on the {found.rows:,} rows that were held out of its training:"
+    from rowcast.entrypoints.cli.tables import counted
+
+    about = f"{found.model}@{found.version} on {counted(found.rows, 'row')} held out of its training:"
     parts: list[RenderableType] = [clean("\n".join([about, *_sentences(found.policy)]))]
     if found.colors:
         parts.append(_colors(found))
@@ -207,7 +234,7 @@ def _curve(curve: ProfitCurve) -> RenderableType:
     drawn = plot(points, best, probability, money, _floor(curve))
     named: list[tuple[str, ProfitPoint | None]] = [
         (f"{MARK} best", curve.best), ("yellow", curve.yellow), ("red", curve.red), ("one half", curve.half),
-        ("all accepted", curve.accept_all), ("all declined", curve.decline_all),
+        ("each by its own", curve.each), ("all accepted", curve.accept_all), ("all declined", curve.decline_all),
     ]  # fmt: skip
     rows = [
         (
@@ -234,6 +261,10 @@ def _floor(curve: ProfitCurve) -> float:
 
 def _expectation(curve: ProfitCurve) -> str:
     from rowcast.entrypoints.cli.decided import money
+    from rowcast.entrypoints.cli.tables import counted
 
-    left_out = f" {curve.unknown:,} cases with an unknown amount are left out." if curve.unknown else ""
-    return f"With a threshold chosen so, a new case earns about {_spread(curve.new_cases, money)}.{left_out}"
+    said = f"With a threshold chosen so, a new case earns about {_spread(curve.new_cases, money)}."
+    more = curve.each.profit - curve.best.profit
+    if more > abs(curve.best.profit) * _WORTH_SAYING:
+        said += f" Decided on by the expected profit of each, all earned {money(more)} more: see --measure profit."
+    return f"{said} Left out: {counted(curve.unknown, 'case')} with an unknown amount." if curve.unknown else said

@@ -137,6 +137,8 @@ class Run:
 
     def to(self, output: str) -> None:
         """Beside the rows, into a file or as CSV on stdout."""
+        from rowcast.entrypoints.cli.tables import counted
+
         count = 0
         with self._sink(output) as sink:
             for row, prediction, error in self.answers():
@@ -149,7 +151,7 @@ class Run:
                 {"output": output, "rows": count, "skipped": _bad_rows(self.problems), "version": version}
             )
         else:
-            self.session.note(f"{count:,} rows predicted{f' to {output}' if output != '-' else ''}.")
+            self.session.note(f"{counted(count, 'row')} predicted{f' to {output}' if output != '-' else ''}.")
 
     def _sent(self) -> Iterator[dict[str, Any]]:
         """The rows as the model gets them: without the rest of its table and, of a file, without any unknown column."""
@@ -181,13 +183,14 @@ class Run:
 
     def _remark(self) -> None:
         from rowcast.entrypoints.cli.failures import SHOWN_PROBLEMS, place
+        from rowcast.entrypoints.cli.tables import counted
 
         if self.dropped and not self.rows.typed:
             self.session.note(f"Not used by the model: {listed(list(self.dropped))}.")
         for problem in self.problems[:SHOWN_PROBLEMS]:
             self.session.note(f"skipped {place(problem)}{problem.message}")
         if self.problems:
-            self.session.note(f"{_bad_rows(self.problems):,} rows have no prediction.")
+            self.session.note(f"Without a prediction: {counted(_bad_rows(self.problems), 'row')}.")
 
     def _whole(self, predictions: list[Prediction | None]) -> Any:
         from rowcast.errors import InvalidInput
@@ -197,15 +200,14 @@ class Run:
         return self.answer.model_copy(update={"predictions": predictions, "errors": self.problems})
 
     def _sentence(self, prediction: Prediction) -> None:
-        from rowcast.entrypoints.cli.decided import decision_sentence
+        from rowcast.entrypoints.cli.decided import told
         from rowcast.entrypoints.cli.explained import show_reasons
-        from rowcast.entrypoints.cli.writing import sentence
 
-        self.session.say(sentence(prediction, self.about))
-        if self.policy and self.answer and self.answer.policy == self.policy.number:
-            self.session.say(decision_sentence(prediction, self.policy.policy))
+        decides = self.policy is not None and self.answer is not None and self.answer.policy == self.policy.number
+        for line in told(prediction, self.about, self.policy.policy if self.policy and decides else Policy()):
+            self.session.say(line)
         if self.reasons:
-            show_reasons(self.session.out, prediction, self.about)
+            show_reasons(self.session.out, prediction)
         if self.answer:
             alias = f" ({self.answer.alias})" if self.answer.alias else ""
             self.session.note(f"{self.answer.model} version {self.answer.version}{alias}")

@@ -41,7 +41,7 @@ def list_(
     """List the newest prediction calls."""
     name, version = _model(model)
     found = session.client.predictions.list(
-        model=name, version=version, since=_zoned(since), until=_zoned(until), mine=mine, limit=limit
+        model=name, version=version, since=zoned(since), until=zoned(until), mine=mine, limit=limit
     )
     session.answer(found, lambda: _list(found))
 
@@ -65,7 +65,7 @@ def export(
     """Write prediction calls to a file, with what was asked and what was answered."""
     name, version = _model(model)
     path = session.client.predictions.export(
-        output, model=name, version=version, since=_zoned(since), until=_zoned(until), mine=mine
+        output, model=name, version=version, since=zoned(since), until=zoned(until), mine=mine
     )
     session.answer({"output": str(path)}, lambda: f"Written to {clean(path)}.")
 
@@ -85,7 +85,7 @@ def _model(reference: str | None) -> tuple[str | None, int | None]:
     return (None, None) if reference is None else versioned(reference)
 
 
-def _zoned(moment: datetime | None) -> datetime | None:
+def zoned(moment: datetime | None) -> datetime | None:
     """What was written on the command line, on the clock of whoever wrote it."""
     return None if moment is None else moment.astimezone()
 

@@ -125,18 +125,34 @@ class Banner:
 
         folder = self.folder or credentials.data_folder(os.environ)
         if self.session.json:
-            self.session.emit({"url": url, "docs": f"{url}/api/docs", "credentials": str(folder / credentials.FILE)})
+            said = {"url": url, "docs": f"{url}/api/docs", "credentials": str(folder / credentials.FILE)}
+            self.session.emit({**said, "sign_in": sign_in_address(url, api_key) if new else None})
             return
         self.session.say(f"Rowcast is at {url}, its API documentation at {url}/api/docs")
         if new and api_key:
             self.session.say(f"API key of the administrator, shown this once: {api_key}")
+            if link := sign_in_address(url, api_key):
+                self.session.say(f"To sign in with a browser, once, within a quarter of an hour: {link}")
         if self.folder is None:
             self.session.say(
                 f"Its API key is in {folder / credentials.FILE}, where commands run in this folder find it."
             )
         else:
             self.session.say(f"Other commands find it and its key after: export ROWCAST_DATA_DIR={folder.absolute()}")
+        self.session.say("An address to sign in with a browser, at any time: rowcast link")
         self.session.say("Stop it with Ctrl-C.")
+
+
+def sign_in_address(url: str, api_key: str | None) -> str | None:
+    """An address that signs a browser in as the key's owner; None when there is none to be had."""
+    from rowcast.client import Client
+    from rowcast.errors import RowcastError
+
+    try:
+        with Client(url, api_key, timeout=10, retries=0) as client:
+            return client.account.link().url
+    except RowcastError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -152,7 +168,7 @@ class Showing:
 
         screen = console(sys.stdout)
         with Client(url, api_key) as client:
-            run_demo(client, screen, self._first(), self._key_file())
+            run_demo(client, screen, self._first())
         if not self.leaving:
             screen.print("\nThe server goes on until Ctrl-C.")
 
@@ -160,11 +176,6 @@ class Showing:
         """What has to be done before the commands that are proposed: nothing, in the usual folder."""
         where = [f"export ROWCAST_DATA_DIR={shlex.quote(str(self.folder.absolute()))}"] if self.folder else []
         return [*activation(), *where, *(["rowcast up &"] if self.leaving else [])]
-
-    def _key_file(self) -> str:
-        from rowcast.client import credentials
-
-        return str((self.folder or credentials.data_folder(os.environ)) / credentials.FILE)
 
 
 def activation() -> list[str]:

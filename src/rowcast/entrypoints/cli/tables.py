@@ -84,6 +84,11 @@ def percent(part: float, whole: float) -> str:
     return "< 1 %" if share < 0.5 else f"{share:.0f} %"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 row`` or ``2,000 rows``"""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def probability(value: float) -> str:
     return f"{100 * value:.1f} %"
 

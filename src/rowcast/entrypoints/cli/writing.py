@@ -123,7 +123,7 @@ def sentence(prediction: Prediction, about: ModelVersionDetail | None) -> str:
         positive = about.positive_class if about and about.positive_class else "the positive class"
         return (
             f"{what}: {prediction.value}. The probability of {positive} is {100 * prediction.probability:.1f} %"
-            f"{_odds(prediction.probability)}."
+            f"{odds(prediction.probability)}."
         )
     if prediction.probabilities:
         ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
@@ -138,7 +138,7 @@ def _between(interval: Interval | None) -> str:
     return f" In {share} of such cases the true one lies between {_number(interval.low)} and {_number(interval.high)}."
 
 
-def _odds(probability: float) -> str:
+def odds(probability: float) -> str:
     """``, about 1 in 8`` or ``, about 3 in 10``, where that is easier to picture than a percentage."""
     if not 0.001 <= probability <= 0.45:
         return ""

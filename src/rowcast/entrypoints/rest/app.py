@@ -8,18 +8,27 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from rowcast import __version__
+from rowcast.entrypoints.measures import Measures
+from rowcast.entrypoints.mlflow.app import MlflowScoring
 from rowcast.entrypoints.rest import (
+    account,
+    administration,
+    credits,
     datasets,
     documentation,
     figures,
     file_predictions,
     health,
+    keys,
+    licence,
+    metrics,
     models,
     openapi,
     policies,
     predictions,
     problems,
     receipts,
+    sharing,
     tasks,
     trainings,
     what_if,
@@ -27,11 +36,15 @@ from rowcast.entrypoints.rest import (
 from rowcast.entrypoints.rest.hot_path import HotPath
 from rowcast.entrypoints.rest.limits import BodyLimit
 from rowcast.entrypoints.rest.outcome import API
+from rowcast.entrypoints.rest.pages import installation as pages
 from rowcast.entrypoints.services import Services
+from rowcast.entrypoints.v2.app import V2
 
 ROUTERS = (
     health.public,
     health.router,
+    account.public,
+    account.router,
     datasets.router,
     trainings.router,
     models.router,
@@ -40,8 +53,13 @@ ROUTERS = (
     file_predictions.router,
     what_if.router,
     receipts.router,
+    credits.router,
     figures.router,
     tasks.router,
+    licence.router,
+    sharing.router,
+    keys.router,
+    administration.router,
 )
 """Every operation there is, under ``API``."""
 
@@ -55,8 +73,17 @@ class _Application(FastAPI):
     """The framework's application, which lets the calls that are made most take the way past it."""
 
     hot_path: HotPath | None = None
+    further: tuple[V2 | MlflowScoring, ...] = ()
+    measures: Measures | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.measures and scope["type"] == "http":
+            send = self.measures.timed(metrics.name_of, scope, send)
+        for door in self.further:
+            if door.takes(scope):
+                scope["operation"] = type(door).__name__
+                await door(scope, receive, send)
+                return
         way = self.hot_path.way(scope) if self.hot_path else None
         await (way or super().__call__)(scope, receive, send)
 
@@ -67,7 +94,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         title="Rowcast",
         version=__version__,
         description=openapi.DESCRIPTION,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
@@ -75,10 +102,14 @@ def create_app(services: Services | None = None) -> FastAPI:
     )
     app.state.services = services
     app.hot_path = HotPath(services) if services else None
+    app.further = (V2(services), MlflowScoring(services)) if services else ()
+    app.measures = services.measures if services else None
     api = APIRouter(prefix=API)
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    app.include_router(metrics.router)
+    pages.install(app)
     documentation.install(app)
     problems.install(app)
     max_bytes = services.settings.max_body_bytes if services else DEFAULT_BODY_BYTES

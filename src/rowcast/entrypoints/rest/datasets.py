@@ -14,6 +14,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.datasets import catalogue, dictionary
 from rowcast.datasets.objects import preview_key, source_key
 from rowcast.datasets.schema import Kind
+from rowcast.datasets.texts import FreeText
 from rowcast.datasets.views import Dataset, DatasetVersion, DatasetVersionDetail, Preview, TableProfile
 from rowcast.entrypoints.rest import outcome
 from rowcast.entrypoints.rest.bodies import JsonRoute
@@ -97,7 +98,7 @@ async def add_table(
         ),
     ] = None,
     description: Annotated[
-        str | None, Query(max_length=10_000, description="What the table is, in words. Kept when it is left out.")
+        FreeText | None, Query(max_length=10_000, description="What the table is, in words. Kept when it is left out.")
     ] = None,
     kinds: Annotated[str, Query(description='Kinds of columns as JSON: `{"zip": "category"}`.')] = "{}",
     wait: Wait = 30,

@@ -9,17 +9,18 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from rowcast.accounts.principal import Principal
+from rowcast.datasets.reading.counting import most_rows
 from rowcast.entrypoints.rest import outcome
 from rowcast.entrypoints.rest.datasets import FILE_BODY
 from rowcast.entrypoints.rest.outcome import ENDED, IdempotencyKey, PreferredWait, once_of
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.references import ModelReference, Name, TableVersion, TaskId, version_number
-from rowcast.entrypoints.rest.security import Anyone, Wired
+from rowcast.entrypoints.rest.security import Anyone, Predictor, Wired
 from rowcast.entrypoints.rest.uploads import Upload, attachment, plain_name, receive, table_limits
 from rowcast.entrypoints.services import Services
 from rowcast.errors import NotFound, RowcastError
+from rowcast.identifiers import new_timed_id
 from rowcast.models.references import resolve
-from rowcast.monitoring.identifiers import new_receipt_id
 from rowcast.tasks import imports
 from rowcast.tasks.admission import Once
 from rowcast.tasks.desk import SubmittedBefore
@@ -50,12 +51,12 @@ Columns = Annotated[
     status_code=202,
     response_model=Task,
     openapi_extra=FILE_BODY,
-    responses=ENDED | documented(401, 404, 408, 409, 413, 422, 429, 503),
+    responses=ENDED | documented(401, 402, 404, 408, 409, 413, 422, 429, 503),
 )
 async def predict_file(
     request: Request,
     services: Wired,
-    principal: Anyone,
+    principal: Predictor,
     reference: ModelReference,
     filename: Annotated[
         str | None,
@@ -88,11 +89,11 @@ async def predict_file(
     "/models/{reference}/predict/dataset/{name}/{version}",
     status_code=202,
     response_model=Task,
-    responses=ENDED | documented(401, 404, 409, 422, 429, 503),
+    responses=ENDED | documented(401, 402, 404, 409, 422, 429, 503),
 )
 async def predict_dataset(
     services: Wired,
-    principal: Anyone,
+    principal: Predictor,
     reference: ModelReference,
     name: Name,
     version: TableVersion,
@@ -107,7 +108,7 @@ async def predict_dataset(
         principal,
         reference,
         once=once_of(idempotency_key, "predict_dataset", reference, name, version, output, columns),
-        task_id=new_receipt_id(),
+        task_id=new_timed_id(),
         dataset=name,
         number=version_number(version),
         **_asked(services, output, columns),
@@ -142,7 +143,8 @@ def download_file(
 
 
 def _asked(services: Services, output: str | None, columns: list[str] | None) -> dict[str, Any]:
-    return {"output": output, "columns": columns, "limits": table_limits(services.settings)}
+    limits = table_limits(services.settings)
+    return {"output": output, "columns": columns, "limits": limits, "tariff": services.tariff}
 
 
 def _start(
@@ -156,9 +158,10 @@ def _start(
 ) -> Task:
     with services.database.reading() as session:
         resolve(session, principal, reference)
-    task_id, content_hash = new_receipt_id(), upload.content_hash
+    task_id, content_hash = new_timed_id(), upload.content_hash
+    rows = most_rows(upload.path) if services.tariff.paid or principal.limits else 0
     services.storage.put_file(imports.upload_key(task_id), upload.path, move=True)
-    details = {"task_id": task_id, "filename": filename, "content_hash": content_hash, **asked}
+    details = {"task_id": task_id, "filename": filename, "content_hash": content_hash, "rows": rows, **asked}
     try:
         return services.desk.submit_file(principal, reference, once=once, **details)
     except (RowcastError, SubmittedBefore):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from rowcast import __version__
 from rowcast.entrypoints.rest.problems import RETRY_AFTER_SECONDS, documented
-from rowcast.entrypoints.rest.security import Anyone, Wired
+from rowcast.entrypoints.rest.security import Signed, Wired
 from rowcast.errors import RowcastError
 
 public = APIRouter(prefix="/health", tags=["health"])
@@ -38,6 +38,10 @@ class Me(BaseModel):
     id: str = Field(description="Stable identifier.")
     name: str = Field(description="Name for people.")
     role: str = Field(description="admin may do everything, analyst may train, user may read and predict.")
+    scopes: list[str] | None = Field(
+        default=None, description="What the key may be used for; null is all that the role admits."
+    )
+    key_id: str = Field(default="", description="The API key that was used; empty in a browser's session.")
 
 
 @public.get("/live")
@@ -71,6 +75,7 @@ def _state(check: Callable[[], None]) -> str:
 
 
 @router.get("/me", responses=documented(401))
-def get_caller(principal: Anyone) -> Me:
+def get_caller(principal: Signed) -> Me:
     """Who the key belongs to."""
-    return Me(id=principal.id, name=principal.name, role=principal.role)
+    scopes = None if principal.scopes is None else sorted(principal.scopes)
+    return Me(id=principal.id, name=principal.name, role=principal.role, scopes=scopes, key_id=principal.key_id)

@@ -10,11 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import outcome
+from rowcast.entrypoints.rest.browsers import Headers
 from rowcast.entrypoints.rest.limits import within
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.predictions import predicted
 from rowcast.entrypoints.rest.problems import answer_to
-from rowcast.entrypoints.rest.security import Headers, caller
+from rowcast.entrypoints.rest.security import PREDICTING, caller
 from rowcast.entrypoints.rest.tasks import taken_in
 from rowcast.entrypoints.services import Services
 
@@ -55,9 +56,11 @@ class HotPath:
 
     async def _answer(self, operation: str, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
         services, sent = self._services, scope["headers"]
+        scope["operation"] = operation
         try:
             limited = within(scope, receive, services.settings.max_body_bytes)
-            principal = await caller(services, sent)
+            principal = await caller(services, scope)
+            PREDICTING.check(principal)
             status, said, reply = await answer(principal, sent, await _body(limited))
         except ClientDisconnect:
             return

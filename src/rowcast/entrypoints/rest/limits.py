@@ -6,6 +6,7 @@ import asyncio
 from re import Pattern
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rowcast.entrypoints.rest.problems import render
@@ -77,3 +78,20 @@ def _declared(scope: Scope) -> int:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
     return 0
+
+
+async def whole_body(receive: Receive) -> bytes:
+    """The body in one piece.
+
+    Raises:
+        ClientDisconnect: there is nobody left to answer.
+    """
+    pieces: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

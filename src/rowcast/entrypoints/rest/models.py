@@ -136,7 +136,7 @@ def set_alias(
     choice: Annotated[VersionChoice, Body(examples=[{"version": 1}])],
 ) -> AliasEvent:
     """Point an alias at a version; one that is there already moves."""
-    services.catalog.get(f"{name}@{choice.version}")
+    services.catalog.get(principal, f"{name}@{choice.version}")
     with services.database.transaction() as session:
         event = aliases.set_alias(session, principal, name, alias, choice.version)
     services.catalog.refresh()
@@ -156,7 +156,7 @@ def promote_version(
     services: Wired, principal: Analyst, name: Name, promotion: Annotated[Promotion, Body(examples=[{"version": 1}])]
 ) -> AliasEvent:
     """Make a version the one that serves: it is loaded and checked first, so no request fails over it."""
-    services.catalog.get(f"{name}@{promotion.version}")
+    services.catalog.get(principal, f"{name}@{promotion.version}")
     with services.database.transaction() as session:
         event = aliases.promote(session, principal, name, promotion.version, promotion.alias)
     services.catalog.refresh()
@@ -190,4 +190,4 @@ def list_alias_moves(
 @router.get("/{reference}/schema", responses=documented(401, 404, 422))
 def get_feature_schema(services: Wired, principal: Anyone, reference: ModelReference) -> FeatureSchema:
     """What a row for a prediction holds: features in order, kinds, categories, ranges, meanings."""
-    return services.catalog.get(reference).model.schema
+    return services.catalog.get(principal, reference).model.schema

@@ -18,8 +18,8 @@ Document = dict[str, Any]
 
 DESCRIPTION = """Train, version, explain and serve models of your own tables.
 
-1. Press **Authorize** and paste an API key (`rc_...`). The first start printed one; it is also in `credentials.json` in
-   the data folder.
+1. A browser that is signed in needs nothing more. Programs send an API key (`rc_...`): make one with `POST /keys`. The
+   first start printed one too; it is in `credentials.json` in the data folder.
 2. Add a table with `POST /datasets`, train on it with `POST /trainings`, and follow the task that it answers with
    `GET /tasks/{task_id}`.
 3. Predict with `POST /models/{reference}/predict`.
@@ -34,14 +34,20 @@ TAGS = (
     ("policies", "What is made of predictions: green, yellow or red, and what a case earns."),
     ("predictions", "Ask a model for one row or thousands."),
     ("monitoring", "What a model was asked and how that differs from what it learned from."),
+    ("credits", "What predictions cost, what you have, and what became of it."),
     ("tasks", "Work in the background: how far it is, its result, stopping it."),
     ("accounts", "Who may do what: people and their API keys."),
+    ("licence", "What a licensed installation may do, and a statement of what was used."),
     ("health", "Whether the server is there and can work, and who is asking."),
 )
 """In the order in which a reader needs them; one that no operation has is not listed."""
 
 ERRORS = {
     401: ("key_missing", "An API key is needed: send it as 'Authorization: Bearer rc_...' or 'X-API-Key: rc_...'."),
+    402: (
+        "credits_missing",
+        "This costs 20 credits and you have 3. Ask an administrator for a top-up.",
+    ),
     403: ("role_required", "This key may not do that. Use one that may, or ask an administrator for it."),
     404: ("model_not_found", "There is no model of this name. List the models to see their names."),
     408: ("request_timeout", "The rest of the request did not arrive."),

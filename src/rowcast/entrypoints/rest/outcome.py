@@ -8,14 +8,14 @@ from typing import Annotated
 
 import msgspec
 from anyio import to_thread
-from fastapi import Depends, Header, Query, Response
+from fastapi import Depends, Header, HTTPException, Query, Request, Response
 from pydantic import BaseModel
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.browsers import Headers
 from rowcast.entrypoints.rest.problems import Responses
-from rowcast.entrypoints.rest.security import Headers
 from rowcast.entrypoints.services import Services
-from rowcast.errors import Cancelled, InvalidInput, Problem, RowcastError
+from rowcast.errors import Cancelled, InvalidInput, PaymentRequired, Problem, RowcastError
 from rowcast.tasks.admission import Once
 from rowcast.tasks.desk import SubmittedBefore
 from rowcast.tasks.intake import Submitted
@@ -29,13 +29,28 @@ Wait = Annotated[
     float, Query(ge=0, le=60, description="Seconds to wait for the result before answering 202 with the task.")
 ]
 _KEY = "^[ -~]{1,200}$"
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        pattern=_KEY,
-        description="A name of your own for this call. Made again under it, it answers with the same task.",
-    ),
-]
+
+
+async def _single(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=_KEY,
+            description="A name of your own for this call. Made again under it, it answers with the same task.",
+        ),
+    ] = None,
+) -> str | None:
+    if len(set(request.headers.getlist("idempotency-key"))) > 1:
+        raise _two_keys()
+    return idempotency_key
+
+
+def _two_keys() -> HTTPException:
+    return HTTPException(400, "This call has two different Idempotency-Key headers: send one.")
+
+
+IdempotencyKey = Annotated[str | None, Depends(_single)]
 
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:[;,]|$)", re.IGNORECASE)
 
@@ -44,7 +59,9 @@ async def _preferred(
     prefer: Annotated[
         str | None,
         Header(
-            description="`wait=20` waits up to 20 seconds, 60 at most, for the end of the task.", examples=["wait=20"]
+            description="`wait=20` waits up to 20 seconds, 60 at most, for the end of the task. Anything else is "
+            "ignored (RFC 7240); `Preference-Applied` says what was heeded.",
+            examples=["wait=20"],
         ),
     ] = None,
 ) -> float | None:
@@ -77,10 +94,13 @@ def wishes(headers: Headers) -> tuple[str | None, float | None]:
 
     Raises:
         InvalidInput: the key is none.
+        HTTPException: there are two of them.
     """
     key, wait = None, None
     for name, value in headers:
         if name == b"idempotency-key":
+            if key is not None and key != value.decode("latin-1"):
+                raise _two_keys()
             key = value.decode("latin-1")
         elif name == b"prefer" and wait is None:
             wait = preferred_wait(value.decode("latin-1"))
@@ -148,7 +168,14 @@ async def submitted(submit: Callable[[], Task]) -> Submitted:
 async def answer(
     services: Services, principal: Principal, made: Submitted, seconds: float | None
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body for a submission: 202 with the task, or 200 when it has ended, which is waited for."""
+    """Status, headers and body for a submission: 202 with the task, or 200 when it has ended, which is waited for.
+
+    Raises:
+        PaymentRequired: there were no credits for it; the task is on record as rejected.
+    """
+    if made.task.state is TaskState.REJECTED and made.task.error is not None:
+        error = RowcastError.from_dict(made.task.error)
+        raise PaymentRequired(error.code, error.message, headers=_headers(made.task, None, before=made.before))
     seen = services.notices.seen(made.task.id) if made.before else 0
     task = await ended(services, principal, made.task, seconds, seen)
     status = 200 if task.state.final else 202

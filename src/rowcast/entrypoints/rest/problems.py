@@ -14,11 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rowcast import errors
+from rowcast.datasets.texts import path_of
 from rowcast.errors import Problem, RowcastError
 
 STATUS: dict[type[RowcastError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.PaymentRequired: HTTPStatus.PAYMENT_REQUIRED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
@@ -69,7 +71,9 @@ def render(error: RowcastError) -> ProblemResponse:
     )
     headers = {}
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        headers["Retry-After"] = RETRY_AFTER_SECONDS
+        headers["Retry-After"] = str(error.details.get("retry_after", RETRY_AFTER_SECONDS))
+    if status is HTTPStatus.PAYMENT_REQUIRED:
+        headers |= error.details.get("headers", {})
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return ProblemResponse(body.model_dump(mode="json", exclude_none=True), status, headers)
@@ -103,24 +107,27 @@ def answer_to(error: Exception, operation: str) -> ProblemResponse:
 
 
 async def _known_error(request: Request, error: Exception) -> ProblemResponse:
-    return answer_to(error, _operation(request.scope))
+    return answer_to(error, operation_of(request.scope))
 
 
 async def _validation_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
+    return render(invalid(error))
+
+
+def invalid(error: RequestValidationError) -> errors.InvalidInput:
+    """The same as an error of ours, with every place at fault."""
     problems = [
         Problem(code="field_invalid", field=_field(fault["loc"]), message=str(fault["msg"])) for fault in error.errors()
     ]
     named = ", ".join(sorted({problem.field for problem in problems if problem.field})[:10])
     where = f" at {named}" if named else ""
-    return render(
-        errors.InvalidInput("request_invalid", f"The request is not of the documented form{where}.", problems)
-    )
+    return errors.InvalidInput("request_invalid", f"The request is not of the documented form{where}.", problems)
 
 
 def _field(location: tuple[int | str, ...]) -> str:
     parts = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
-    return ".".join(str(part) for part in parts)
+    return path_of(parts)
 
 
 def _http_problem(error: HTTPException) -> ProblemResponse:
@@ -155,7 +162,7 @@ class LastResort:
         try:
             await self.app(scope, receive, noted)
         except Exception as error:  # noqa: BLE001  (the last to see it)
-            problem = answer_to(error, _operation(scope))
+            problem = answer_to(error, operation_of(scope))
             if not begun and scope["type"] == "http":
                 await problem(scope, receive, send)
 
@@ -167,7 +174,7 @@ def _place(error: BaseException) -> str:
     return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
 
 
-def _operation(scope: Scope) -> str:
+def operation_of(scope: Scope) -> str:
     """The operation as it is documented. Not the address that was asked for, which may hold anything, line ends too."""
     return f"{scope.get('method', '?')} {getattr(scope.get('route'), 'path', 'an address of no operation')}"
 
@@ -195,5 +202,5 @@ def _of_every(operation: dict[str, Any]) -> list[int]:
     if "requestBody" in operation:
         statuses += [408, 413]
     if "security" in operation:
-        statuses.append(503)
+        statuses += [401, 403, 429, 503]
     return statuses

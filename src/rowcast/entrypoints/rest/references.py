@@ -26,6 +26,9 @@ TableVersion = Annotated[
     str, Path(pattern=r"^(latest|[1-9][0-9]{0,8})$", description="A number, or `latest`.", examples=["latest"])
 ]
 
+WRITABLE = r"^[^\x00-\x1f\x7f]*$"
+"""Text without signs that no name has, and that a database does not take."""
+
 
 def version_number(text: str) -> int | None:
     """The number that a TableVersion names; None is the newest."""

@@ -1,25 +1,60 @@
-"""Who is calling, on REST: an API key in a header becomes a Principal; each operation names the roles it admits."""
+"""Who is calling, on REST: an API key in a header, or the session of a browser, becomes a Principal; each operation
+names whom it admits."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from base64 import b64decode
+from collections.abc import Awaitable, Callable
+from typing import Annotated, NamedTuple
 
 from anyio import to_thread
 from fastapi import Depends, Request
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer
+from starlette.types import Scope as ASGIScope
 
-from rowcast.accounts.principal import Principal, Role
+from rowcast.accounts.audit import caller_address
+from rowcast.accounts.principal import Principal, Role, Scope
+from rowcast.entrypoints.rest.browsers import (
+    COOKIE,
+    SAFE_METHODS,
+    Headers,
+    address_of,
+    first,
+    require_own_site,
+    token_of,
+)
 from rowcast.entrypoints.services import Services
 from rowcast.errors import Unauthenticated
 
-ROLES_ATTRIBUTE = "admitted_roles"
+RULE_ATTRIBUTE = "rule"
+
+
+class Rule(NamedTuple):
+    """Whom an operation admits: callers with one of the roles and one of the scopes."""
+
+    roles: frozenset[Role]
+    scopes: tuple[Scope, ...]
+
+    def check(self, principal: Principal) -> None:
+        """Pass when the caller is admitted.
+
+        Raises:
+            Forbidden: they are not.
+        """
+        if principal.scopes is None and principal.role in self.roles:
+            return
+        held = next((scope for scope in self.scopes if principal.has(scope)), self.scopes[0])
+        principal.require(*self.roles, scope=held)
+
 
 bearer = HTTPBearer(
     auto_error=False, description="Paste an API key alone: `rc_...`. It is sent as `Authorization: Bearer rc_...`."
 )
 api_key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="The same key in another header: one of the two is enough."
+)
+session_cookie = APIKeyCookie(
+    name=COOKIE, auto_error=False, description="The session of a browser that is signed in: it sends it by itself."
 )
 
 
@@ -28,67 +63,103 @@ def services_of(request: Request) -> Services:
     return services
 
 
-Headers = Sequence[tuple[bytes, bytes]]
-"""Of a request, as ASGI has them: names in small letters."""
-
-
 def key_of(headers: Headers) -> str:
-    """The key that a request carries.
+    """The key that a request carries, or nothing. As the password of a basic authorization it may have any user name:
+    for clients that take no headers, but an address with a name and a password in it."""
+    scheme, _, value = first(headers, b"authorization").partition(" ")
+    match scheme.lower():
+        case "bearer":
+            return value.strip()
+        case "basic":
+            return _password(value)
+        case _:
+            return first(headers, b"x-api-key")
+
+
+def _password(value: str) -> str:
+    try:
+        return b64decode(value, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+async def caller(services: Services, scope: ASGIScope) -> Principal:
+    """Who is calling, by key or else by the session of a browser; one that was seen a moment ago costs neither a thread
+    nor the database.
 
     Raises:
-        Unauthenticated: there is none.
+        Unauthenticated: there is neither, or it is not a valid one.
+        Forbidden: a page elsewhere made the browser send this.
+        TooMany: the caller has a limit of requests a second, and reached it.
     """
-    scheme, _, value = _first(headers, b"authorization").partition(" ")
-    key = value.strip() if scheme.lower() == "bearer" else _first(headers, b"x-api-key")
-    if not key:
+    principal = await _known(services, scope)
+    if principal.limits is not None:
+        services.rates.take(principal)
+    return principal
+
+
+async def _known(services: Services, scope: ASGIScope) -> Principal:
+    headers: Headers = scope["headers"]
+    caller_address.set(address_of(scope))
+    key = key_of(headers)
+    if key:
+        principal = services.keyring.remembered(key)
+        return principal if principal is not None else await to_thread.run_sync(services.keyring.authenticate, key)
+    token = token_of(headers)
+    if not token:
         raise Unauthenticated(
             "key_missing", "An API key is needed: send it as 'Authorization: Bearer rc_...' or 'X-API-Key: rc_...'."
         )
-    return key
+    if scope["method"] not in SAFE_METHODS:
+        require_own_site(scope, services.settings)
+    principal = services.sessions.remembered(token)
+    return principal if principal is not None else await to_thread.run_sync(services.sessions.authenticate, token)
 
 
-def _first(headers: Headers, wanted: bytes) -> str:
-    for name, value in headers:
-        if name == wanted:
-            return value.decode("latin-1")
-    return ""
+def _admit(scopes: tuple[Scope, ...], *roles: Role) -> Callable[..., Awaitable[Principal]]:
+    rule = Rule(frozenset({*roles, Role.ADMIN}), scopes)
 
-
-async def caller(services: Services, headers: Headers) -> Principal:
-    """Who is calling; a key that was seen a moment ago costs neither a thread nor the database.
-
-    Raises:
-        Unauthenticated: there is no key, or it is not a valid one.
-    """
-    key = key_of(headers)
-    principal = services.keyring.remembered(key)
-    return principal if principal is not None else await to_thread.run_sync(services.keyring.authenticate, key)
-
-
-def _admit(*roles: Role) -> Callable[..., Awaitable[Principal]]:
-    # The two parameters that are not used declare the security schemes in the OpenAPI document.
+    # The parameters that are not used declare the security schemes in the OpenAPI document.
     async def admit(
         request: Request,
         _bearer: object = Depends(bearer),
         _key: object = Depends(api_key_header),
+        _session: object = Depends(session_cookie),
     ) -> Principal:
-        principal = await caller(services_of(request), request.headers.raw)
-        principal.require(*roles)
+        principal = await caller(services_of(request), request.scope)
+        rule.check(principal)
         return principal
 
-    setattr(admit, ROLES_ATTRIBUTE, frozenset({*roles, Role.ADMIN}))
+    setattr(admit, RULE_ATTRIBUTE, rule)
     return admit
 
 
-Anyone = Annotated[Principal, Depends(_admit(Role.ANALYST, Role.USER))]
-"""Any signed-in caller."""
+Anyone = Annotated[Principal, Depends(_admit((Scope.READ,), *Role))]
+"""Any signed-in caller, to look."""
 
-Analyst = Annotated[Principal, Depends(_admit(Role.ANALYST))]
+Signed = Annotated[Principal, Depends(_admit(tuple(Scope), *Role))]
+"""Any signed-in caller, whatever their key is for."""
+
+Predictor = Annotated[Principal, Depends(_admit((Scope.PREDICT,), *Role))]
+"""Any signed-in caller, to predict."""
+
+PREDICTING = Rule(frozenset(Role), (Scope.PREDICT,))
+"""The same, for those who are not called by the framework."""
+
+Submitter = Annotated[Principal, Depends(_admit((Scope.PREDICT, Scope.TRAIN), *Role))]
+"""Any signed-in caller, to change tasks of their own."""
+
+Analyst = Annotated[Principal, Depends(_admit((Scope.TRAIN,), Role.ANALYST))]
 """Callers who may change data and models."""
 
+Account = Annotated[Principal, Depends(_admit((Scope.ACCOUNT,), *Role))]
+"""Any signed-in caller, for what is about themselves: keys, password, sessions."""
 
-Administrator = Annotated[Principal, Depends(_admit())]
+Administrator = Annotated[Principal, Depends(_admit((Scope.ADMIN,)))]
 """Those who run the server."""
+
+ADMINISTERING = Rule(frozenset({Role.ADMIN}), (Scope.ADMIN,))
+"""The same, for those who let others in besides."""
 
 
 async def wired(request: Request) -> Services:

@@ -28,6 +28,9 @@ thousand answers in one call made the collector go through everything there is, 
 HEAD_BYTES = 64 * 1024
 """Of a request line and headers that keep coming; what arrives in one piece may be a little longer."""
 
+HEAD_SECONDS = 60.0
+"""For a request line and headers to arrive; the first may begin with the connection."""
+
 
 def bind(host: str, port: int, *, processes: int = 1, or_free: bool = False) -> list[socket.socket]:
     """Sockets that listen there, one a process: the system spreads new connections over them. Port 0 takes a free one,
@@ -80,10 +83,21 @@ class _Protocol(HttpToolsProtocol):
         super().__init__(*args, **named)
         self._in_head = False
         self._head_bytes = 0
+        self._expected: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_expecting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
         super().data_received(data)
+        if self._in_head and self._expected is None:
+            self._expect_head()  # only here, for a head that does not come in one piece: most do
         if was_in_head and self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
@@ -97,7 +111,21 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._stop_expecting()
         super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._expected = self.loop.call_later(HEAD_SECONDS, self._hang_up)
+
+    def _stop_expecting(self) -> None:
+        if self._expected is not None:
+            self._expected.cancel()
+            self._expected = None
+
+    def _hang_up(self) -> None:
+        """Who connects and says nothing, or never comes to the end of their headers, would be kept for ever."""
+        self._expected = None
+        self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         self._in_head = False
@@ -175,5 +203,7 @@ def server(
         server_header=False,
         timeout_graceful_shutdown=ceil(settings.drain_seconds),
         http=_Protocol,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
     )
     return Server(config, ready, stopping)

@@ -17,7 +17,7 @@ from rowcast.entrypoints.rest.paging import After, Limit, Page
 from rowcast.entrypoints.rest.predictions import EXAMPLE as PREDICTION
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.references import TaskId
-from rowcast.entrypoints.rest.security import Anyone, Wired
+from rowcast.entrypoints.rest.security import Anyone, Predictor, Submitter, Wired
 from rowcast.entrypoints.services import Services
 from rowcast.errors import Unavailable
 from rowcast.tasks import predictions
@@ -67,12 +67,12 @@ def list_tasks(
     status_code=202,
     response_model=Task,
     openapi_extra=BODY,
-    responses=ENDED | documented(401, 404, 408, 409, 413, 422, 429, 503),
+    responses=ENDED | documented(401, 402, 404, 408, 409, 413, 422, 429, 503),
 )
 async def submit_task(
     request: Request,
     services: Wired,
-    principal: Anyone,
+    principal: Predictor,
     idempotency_key: IdempotencyKey = None,
     wait: PreferredWait = None,
 ) -> Response:
@@ -93,9 +93,11 @@ async def taken_in(services: Services, principal: Principal, body: bytes, key: s
         RowcastError: it is refused, or cannot be taken in now.
     """
     asked = predictions.read(principal, body, max_rows=services.settings.max_rows_per_call, key=key)
-    if services.catalog.find(asked.subject) is None:
-        await to_thread.run_sync(services.catalog.get, asked.subject)
-    return await services.intake.submit(asked)
+    served = services.catalog.find(principal, asked.subject)
+    if served is None:
+        served = await to_thread.run_sync(services.catalog.get, principal, asked.subject)
+    rate = services.tariff.rate(served.price, reasons=asked.reasons)
+    return await services.intake.submit(asked._replace(rate=rate) if rate else asked)
 
 
 @router.get("/{task_id}", responses=documented(401, 404, 422))
@@ -117,7 +119,7 @@ async def get_task(
 
 
 @router.post("/{task_id}/cancel", responses=documented(401, 404))
-def cancel_task(services: Wired, principal: Anyone, task_id: TaskId) -> Task:
+def cancel_task(services: Wired, principal: Submitter, task_id: TaskId) -> Task:
     """Stop a task; one that has ended stays as it ended."""
     return services.desk.cancel(principal, task_id)
 

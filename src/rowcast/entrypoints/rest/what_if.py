@@ -13,7 +13,7 @@ from rowcast.entrypoints.rest.bodies import JsonRoute
 from rowcast.entrypoints.rest.predictions import EXAMPLE as PREDICTION
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import ModelReference
-from rowcast.entrypoints.rest.security import Anyone, Wired
+from rowcast.entrypoints.rest.security import Predictor, Wired
 from rowcast.errors import TooLarge
 from rowcast.monitoring.receipts import Scored
 from rowcast.scoring.answers import Answers
@@ -26,10 +26,10 @@ router = APIRouter(prefix="/models", tags=["predictions"], route_class=JsonRoute
 EXAMPLE: dict[str, Any] = {"row": PREDICTION["rows"][0], "variations": [{"SBA_Appv": 15000}, {"NewExist": "1.0"}]}
 
 
-@router.post("/{reference}/what-if", response_model=WhatIf, responses=documented(401, 404, 408, 413, 422, 503))
+@router.post("/{reference}/what-if", response_model=WhatIf, responses=documented(401, 402, 404, 408, 413, 422, 503))
 async def ask_what_if(
     services: Wired,
-    principal: Anyone,
+    principal: Predictor,
     reference: ModelReference,
     asked: Annotated[WhatIfRequest, Body(examples=[EXAMPLE])],
 ) -> Response:
@@ -43,9 +43,9 @@ async def ask_what_if(
         raise TooLarge(
             "too_many_rows", f"One call takes at most {limit - 1:,} variations: ask the others in further calls."
         )
-    served = services.catalog.find(reference)
+    served = services.catalog.find(principal, reference)
     if served is None:
-        served = await to_thread.run_sync(services.catalog.get, reference)
+        served = await to_thread.run_sync(services.catalog.get, principal, reference)
     rows = RowsToScore(rows_of(asked.row, asked.variations))
     body = msgspec.json.encode(rows)
     scored = await to_thread.run_sync(partial(services.receipts.score, principal, served, body, rows))

@@ -12,7 +12,7 @@ from rowcast.tables import Database
 from rowcast.tasks.handlers import PREDICT
 from rowcast.tasks.ports import Broker, Delivery
 from rowcast.tasks.predicting import MOST, Predicting
-from rowcast.tasks.recovery import sweep
+from rowcast.tasks.recovery import require_clock, sweep
 from rowcast.tasks.runner import Runner
 from rowcast.tasks.submission import tell
 
@@ -36,6 +36,7 @@ class Worker:
         lanes: Mapping[str, int],
         predicting: Sequence[Predicting] = (),
         max_attempts: int = 3,
+        lease_seconds: float = 30,
         sweep_seconds: float = 2,
         redispatch_seconds: float = 60,
     ) -> None:
@@ -44,6 +45,9 @@ class Worker:
         self._runner = runner
         self._predicting = predicting
         self._max_attempts = max_attempts
+        # Two clocks may be off in opposite ways, and leases are renewed when a third of them is over.
+        self._clock_seconds = lease_seconds / 5
+        self._on_time = threading.Event()
         self._sweep_seconds = sweep_seconds
         self._redispatch_seconds = redispatch_seconds
         self._stopping = threading.Event()
@@ -82,6 +86,8 @@ class Worker:
         outage = Outage(f"lane {lane}")
         while not self._stopping.is_set():
             try:
+                if not self._on_time.wait(_POLL_SECONDS):
+                    continue
                 if outage.lasts:
                     self._database.ping()  # what is taken in vain goes back, and a broker counts how often it does
                 take(lane)
@@ -132,6 +138,13 @@ class Worker:
                 return
 
     def _sweep(self) -> None:
+        try:
+            require_clock(self._database, seconds=self._clock_seconds)
+        except Unavailable as error:
+            if error.code == "clock_wrong":
+                self._on_time.clear()
+            raise
+        self._on_time.set()
         found = sweep(self._database, max_attempts=self._max_attempts, redispatch_seconds=self._redispatch_seconds)
         for task in found.ended:
             self._runner.abandon(task)

@@ -55,6 +55,11 @@ class Matrix:
         features = [table.feature for table in self.tables]
         return {table.feature: table.code for table in self.tables if features.count(table.feature) == 1}
 
+    def column_of(self, feature: str) -> int | None:
+        """Where in the matrix the feature is, in the first place."""
+        features = [*self.numbers, *(table.feature for table in self.tables)]
+        return features.index(feature) if feature in features else None
+
     def of(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """From arrays [N,1] by feature, those of categories with texts or with their codes."""
         columns = [inputs[name] for name in self.numbers]

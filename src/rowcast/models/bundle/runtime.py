@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from rowcast.datasets.cell_readers import Code
 from rowcast.errors import Conflict
-from rowcast.models.bundle.contents import NATIVE, ONNX, QUICK, TABLES, TOLERANCE, Bundle
+from rowcast.models.bundle.contents import EVALUATION, NATIVE, ONNX, QUICK, TABLES, TOLERANCE, Bundle, evaluation
 from rowcast.models.bundle.lookups import Matrix
 
 if TYPE_CHECKING:
     from rowcast.models.bundle.native import NativeModel
+
+_MANY = 64
+"""Rows from which on putting them in order takes less time than it saves."""
 
 Feeds = Mapping[str, NDArray[Any]]
 """By feature: float32 [N,1] with NaN for missing, or for a category an object array of str with "" for missing."""
@@ -61,21 +64,33 @@ class OnnxRuntime:
 
 
 class MatrixRuntime:
-    """The same from the quicker form of the pipeline: see ``lookups``."""
+    """The same from the quicker form of the pipeline: see ``lookups``.
 
-    def __init__(self, graph: Path | bytes, matrix: Matrix, threads: int = 1) -> None:
+    ``alike`` is the feature by which many rows are put in order before they are run, where there is one: those that
+    follow one another then take the same turns in most trees, and the processor foresees them.
+    """
+
+    def __init__(self, graph: Path | bytes, matrix: Matrix, threads: int = 1, alike: str | None = None) -> None:
         self.codes: Mapping[str, Code] = matrix.codes
         self._matrix = matrix
         self._graph = OnnxRuntime(graph, threads)
         (self._name,) = self._graph.input_names
+        self._order_by = None if alike is None else matrix.column_of(alike)
 
     @staticmethod
-    def load(graph: Path, threads: int = 1) -> MatrixRuntime:
+    def load(graph: Path, threads: int = 1, alike: str | None = None) -> MatrixRuntime:
         tables = json.loads(graph.with_name(TABLES).read_bytes())
-        return MatrixRuntime(graph, Matrix.from_json(tables), threads)
+        return MatrixRuntime(graph, Matrix.from_json(tables), threads, alike)
 
     def run(self, inputs: Feeds) -> NDArray[np.float32]:
-        return self._graph.run({self._name: self._matrix.of(inputs)})
+        rows = self._matrix.of(inputs)
+        if self._order_by is None or len(rows) < _MANY:
+            return self._graph.run({self._name: rows})
+        order = rows[:, self._order_by].argsort()
+        ordered = self._graph.run({self._name: rows[order]})
+        answer = np.empty_like(ordered)
+        answer[order] = ordered
+        return answer
 
 
 class NativeRuntime:
@@ -103,8 +118,15 @@ def open_runtime(bundle: Bundle, threads: int = 1) -> Runtime:
     """The runtime that the bundle says it is served by."""
     if bundle.manifest.runtime == "onnx":
         quick = bundle.folder / QUICK
-        return MatrixRuntime.load(quick, threads) if quick.exists() else OnnxRuntime(bundle.folder / ONNX, threads)
+        if quick.exists():
+            return MatrixRuntime.load(quick, threads, _most_important(bundle))
+        return OnnxRuntime(bundle.folder / ONNX, threads)
     return NativeRuntime.load(bundle.folder / NATIVE, threads)
+
+
+def _most_important(bundle: Bundle) -> str | None:
+    listed = evaluation(bundle).get("importance") if EVALUATION in bundle.manifest.files else None
+    return max(listed, key=lambda entry: entry["mean"])["feature"] if listed else None
 
 
 def difference(expected: NDArray[Any], found: NDArray[Any]) -> float:

@@ -118,7 +118,7 @@ def _nodes_of_two(graph: OnnxGraph, link: Link, scores: str, calibration: Calibr
         ends = graph.constant(SMALLEST_SHARE), graph.constant(1 - SMALLEST_SHARE)
         shares = graph.add("Clip", scores, *ends)
         rest = graph.add("Sub", graph.constant(1.0), shares)
-        scores = graph.add("Sub", graph.add("Log", shares), graph.add("Log", rest))
+        scores = graph.add("Sub", _log(graph, shares), _log(graph, rest))
     straight = graph.add("Mul", scores, graph.constant(calibration.slope[0]))
     if calibration.method == "sigmoid":
         shift = graph.constant(calibration.intercept[0])
@@ -134,9 +134,14 @@ def _nodes_of_many(graph: OnnxGraph, link: Link, scores: str, calibration: Calib
     if calibration.method == "none":
         return scores if link is Link.PROBABILITY else graph.add("Softmax", scores, axis=1)
     if link is Link.PROBABILITY:
-        scores = graph.add("Log", graph.add("Max", scores, graph.constant(SMALLEST_SHARE)))
+        scores = _log(graph, graph.add("Max", scores, graph.constant(SMALLEST_SHARE)))
     scaled = graph.add("Mul", scores, graph.constant([calibration.slope]))
     return graph.add("Softmax", graph.add("Add", scaled, graph.constant([calibration.intercept])), axis=1)
+
+
+def _log(graph: OnnxGraph, tensor: str) -> str:
+    """By way of float64: onnxruntime's logarithm of float32 has another last bit for a row alone than among others."""
+    return graph.add("Cast", graph.add("Log", graph.add("Cast", tensor, to=11)), to=1)
 
 
 def _bends(calibration: CalibrationMap) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rowcast.datasets.names import nearest
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
+from rowcast.datasets.texts import path_of
 from rowcast.errors import Problem
 from rowcast.models import recipe
 from rowcast.models.decide.credit import LONGEST
@@ -57,6 +58,8 @@ def schema_of(policy: Policy, model: Subject) -> FeatureSchema:
 def faults(policy: Policy, model: Subject) -> list[Problem]:
     """Why the policy, filled in, does not fit the model; nothing when it does."""
     found = list(_of_bands(policy.bands, model)) if policy.bands else []
+    if policy.bands and policy.bands.measure == "profit":
+        found += _of_profit(policy)
     if policy.payoff is None:
         return found
     if model.problem is recipe.Problem.REGRESSION:
@@ -69,8 +72,8 @@ def faults(policy: Policy, model: Subject) -> list[Problem]:
 
 def _of_bands(bands: Bands, model: Subject) -> Iterator[Problem]:
     numbers = model.problem is recipe.Problem.REGRESSION
-    if numbers is (bands.measure == "probability"):
-        wanted = "'value', 'low' or 'high', as this model predicts a number" if numbers else "'probability'"
+    if numbers is (bands.measure in ("probability", "profit")):
+        wanted = "'value', 'low' or 'high', as it predicts a number" if numbers else "'probability' or 'profit'"
         yield Problem(code="measure_invalid", message=f"The measure of this model is {wanted}.", field="bands.measure")
     if numbers and bands.of is not None:
         message = "This model predicts a number and has no classes: leave 'of' out."
@@ -84,8 +87,21 @@ def _of_bands(bands: Bands, model: Subject) -> Iterator[Problem]:
     elif bands.of not in model.classes:
         yield _unknown_class(bands.of, "bands.of", model)
     for name in ("yellow", "red"):
-        if not 0 <= getattr(bands, name) <= 1:
+        if bands.measure == "probability" and not 0 <= getattr(bands, name) <= 1:
             message = "A threshold of a probability is between 0 and 1: 0.25 for 25 %."
+            yield Problem(code="threshold_invalid", message=message, field=f"bands.{name}")
+
+
+def _of_profit(policy: Policy) -> Iterator[Problem]:
+    assert policy.bands is not None
+    if policy.payoff is None:
+        message = "To decide by profit, say what cases earn: give a payoff, too."
+        yield Problem(code="payoff_missing", message=message, field="payoff")
+    if policy.bands.high == "red":
+        yield Problem(code="high_invalid", message="A high profit is 'green'.", field="bands.high")
+    for name in ("yellow", "red"):
+        if abs(getattr(policy.bands, name)) > _MOST:
+            message = f"A threshold of a profit is between {-_MOST:,.0f} and {_MOST:,.0f}."
             yield Problem(code="threshold_invalid", message=message, field=f"bands.{name}")
 
 
@@ -100,8 +116,8 @@ def _of_payoff(payoff: Payoff, model: Subject) -> Iterator[Problem]:
     if payoff.credit is not None:
         named = {"payoff.credit.good": payoff.credit.good, "payoff.credit.bad": payoff.credit.bad}
     else:
-        named = {f"payoff.accept.{name}": name for name in payoff.accept}
-    named |= {f"payoff.decline.{name}": name for name in payoff.decline}
+        named = {path_of(("payoff", "accept", name)): name for name in payoff.accept}
+    named |= {path_of(("payoff", "decline", name)): name for name in payoff.decline}
     for field, name in named.items():
         if name not in model.classes:
             yield _unknown_class(name, field, model)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, LiteralString
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from rowcast.datasets.texts import FreeText, path_of
+
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Measure = Literal["probability", "value", "low", "high"]
+Measure = Literal["probability", "profit", "value", "low", "high"]
 Color = Literal["green", "yellow", "red"]
 
 
@@ -17,24 +19,52 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _one_is_enough(schema: dict[str, Any]) -> None:
+    """Neither threshold alone is required."""
+    schema.pop("required", None)
+
+
 class Bands(_Part):
-    """Thresholds of one measure. A case at a threshold is beyond it; with both the same, nothing is yellow."""
+    """Thresholds of one measure. A case at a threshold is beyond it; with both the same, nothing is yellow.
+
+    With 'profit' each case is judged by what accepting it is expected to earn beyond declining it, by its own amounts.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_one_is_enough)
 
     of: str | None = Field(
         default=None, description="The class whose probability decides; of two, the positive one by default."
     )
     measure: Measure | None = Field(
         default=None,
-        description="'probability' of the class, or of a number its predicted 'value' (the default there) or an end, "
-        "'low' or 'high', of its 90 % interval.",
+        description="'probability' of the class (the default), or 'profit': what accepting the case is expected to "
+        "earn beyond declining it. Of a number its predicted 'value' (the default there), or an end, 'low' or 'high', "
+        "of its 90 % interval.",
     )
-    yellow: Number = Field(description="Where yellow meets green.", examples=[0.15])
+    yellow: Number = Field(
+        description="Where yellow meets green. One threshold alone is both; of 'profit' both are 0 by default.",
+        examples=[0.15],
+    )
     red: Number = Field(description="Where red begins.", examples=[0.3])
     high: Literal["red", "green"] = Field(
         default="red",
-        description="What a high measure means: 'red' for a risk, 'green' for a hope. "
+        description="What a high measure means: 'red' for a risk, 'green' for a hope, as a profit is by default. "
         "With 'green' red is below the threshold red, and green from the threshold yellow on.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, given: Any) -> Any:
+        """With the threshold that was left out, and what goes without saying of a profit."""
+        if not isinstance(given, dict):
+            return given
+        known = {name: value for name, value in given.items() if value is not None}
+        if known.get("measure") == "profit":
+            known = {"high": "green", "yellow": known.get("red", 0.0), **known}
+        for name, other in (("yellow", "red"), ("red", "yellow")):
+            if name not in known and other in known:
+                known[name] = known[other]
+        return known
 
     @model_validator(mode="after")
     def _in_order(self) -> Bands:
@@ -65,10 +95,10 @@ class ColumnAmount(_Part):
 
 
 def _form(amount: object) -> str:
-    return "column" if isinstance(amount, dict | ColumnAmount) else "number"
+    return "<column>" if isinstance(amount, dict | ColumnAmount) else "<number>"
 
 
-Amount = Annotated[Annotated[Number, Tag("number")] | Annotated[ColumnAmount, Tag("column")], Discriminator(_form)]
+Amount = Annotated[Annotated[Number, Tag("<number>")] | Annotated[ColumnAmount, Tag("<column>")], Discriminator(_form)]
 """The same for all cases, or a column's. What is wrong is told of the form that was meant."""
 
 
@@ -103,8 +133,8 @@ class Payoff(_Part):
     @property
     def amounts(self) -> list[tuple[str, Amount]]:
         """Every amount with its place in the policy."""
-        listed = [(f"payoff.accept.{name}", amount) for name, amount in self.accept.items()]
-        listed += [(f"payoff.decline.{name}", amount) for name, amount in self.decline.items()]
+        listed = [(path_of(("payoff", "accept", name)), amount) for name, amount in self.accept.items()]
+        listed += [(path_of(("payoff", "decline", name)), amount) for name, amount in self.decline.items()]
         if self.credit is not None:
             fields = ("amount", "term", "rate", "loss")
             listed += [(f"payoff.credit.{name}", getattr(self.credit, name)) for name in fields]
@@ -130,7 +160,7 @@ class Policy(_Part):
 class PolicyChange(Policy):
     """A policy to come into force, with why."""
 
-    comment: str | None = Field(default=None, max_length=1000, description="Why it is changed, for the history.")
+    comment: FreeText | None = Field(default=None, max_length=1000, description="Why it is changed, for the history.")
 
     def policy(self) -> Policy:
         return Policy(bands=self.bands, payoff=self.payoff)

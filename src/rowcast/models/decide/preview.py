@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rowcast.models.decide.colors import Colors
 from rowcast.models.decide.held_out import HeldOut
-from rowcast.models.decide.payoff import Columns, earnings, realised
+from rowcast.models.decide.payoff import Columns, earnings, expected, realised
 from rowcast.models.decide.policy import Bands, Color, Payoff, Policy
 from rowcast.models.decide.profit import Cases, profit_curve, spread_of_mean
 from rowcast.models.evaluate.conformal import PredictionIntervals
@@ -54,10 +54,12 @@ def preview(policy: Policy, tried: Tried) -> PolicyPreview:
 
 @dataclass(frozen=True)
 class _Profits:
-    """What accepting and declining each held-out row earned [N]. Only rows count that are ``known`` [N]."""
+    """What accepting and declining each held-out row earned [N], and what accepting it was expected to earn beyond
+    declining it. Only rows count that are ``known`` [N]."""
 
     accepted: Floats
     declined: Floats
+    gain: Floats
     known: NDArray[np.bool_]
 
 
@@ -69,20 +71,24 @@ def _class(policy: Policy, tried: Tried) -> str | None:
 
 def _profits(payoff: Payoff, tried: Tried) -> _Profits:
     earned, codes = earnings(payoff, tried.classes, tried.columns), tried.held_out.codes
-    return _Profits(realised(earned.accept, codes), realised(earned.decline, codes), earned.known(len(codes)))
+    gain = expected(earned.accept, tried.held_out.predicted) - expected(earned.decline, tried.held_out.predicted)
+    return _Profits(realised(earned.accept, codes), realised(earned.decline, codes), gain, earned.known(len(codes)))
 
 
 def _curve(bands: Bands | None, of: str, tried: Tried, profits: _Profits) -> ProfitCurve:
     known = profits.known
-    accept_below = bands is None or bands.high == "red"
+    own = None if bands is None or bands.measure == "profit" else bands
+    accept_below = own is None or own.high == "red"
     sides = (profits.accepted, profits.declined) if accept_below else (profits.declined, profits.accepted)
+    gain = profits.gain if accept_below else -profits.gain
     score = tried.held_out.predicted[:, tried.classes.index(of)]
-    cases = Cases.of(score[known], *(side[known] for side in sides))
-    return profit_curve(cases, of, bands, accept_below=accept_below, unknown=int((~known).sum()))
+    cases = Cases.of(score[known], *(side[known] for side in (*sides, gain)))
+    return profit_curve(cases, of, own, accept_below=accept_below, unknown=int((~known).sum()))
 
 
 def _colors(bands: Bands, of: str | None, tried: Tried, profits: _Profits | None) -> list[ColorShare]:
-    places = Colors(bands, tried.classes, tried.intervals).places(tried.held_out.predicted)
+    gain = None if profits is None else np.where(profits.known, profits.gain, np.nan)
+    places = Colors(bands, tried.classes, tried.intervals).places(tried.held_out.predicted, gain)
     happened = tried.held_out.truth if of is None else tried.held_out.codes == tried.classes.index(of)
     by_color = {color: places == place for place, color in enumerate(bands.colors)}
     order: tuple[Color, ...] = ("green", "yellow", "red")

@@ -1,4 +1,10 @@
-"""The profit curve: what all held-out cases together would have earned at every threshold, and where that is most."""
+"""The profit curve: what all held-out cases together would have earned at every threshold, and the best threshold.
+
+The best threshold is the one with which all cases are expected to earn most by their calibrated probabilities (Elkan
+2001, "The foundations of cost-sensitive learning", IJCAI). What they did earn is the same on average, but near its top
+it hangs on a few large cases, so its highest point lies anywhere on a plateau. That point is taken only where it earned
+clearly more: by three standard errors of the sum over the cases that are decided on otherwise.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +23,31 @@ Floats = NDArray[np.float64]
 
 CURVE_POINTS = 200
 _PARTS = 5
+_CLEARLY = 3.0
+"""Standard errors by which what happened must exceed what was expected: the highest of many points may by chance."""
 
 
 @dataclass(frozen=True)
 class Cases:
     """Cases by score, lowest first: ``score`` float32 [N], and what each earned by which side of a threshold it is on.
 
-    ``below`` [N] is earned by cases under the threshold, ``above`` [N] by those at it or over it.
+    ``below`` [N] is earned by cases under the threshold, ``above`` [N] by those at it or over it; ``gain`` [N] is by
+    how much the first was expected to exceed the second before the outcome was known.
     """
 
     score: NDArray[np.float32]
     below: Floats
     above: Floats
+    gain: Floats
 
     @staticmethod
-    def of(score: NDArray[np.float32], below: Floats, above: Floats) -> Cases:
+    def of(score: NDArray[np.float32], below: Floats, above: Floats, gain: Floats) -> Cases:
         """From cases in any order."""
         order = np.argsort(score, kind="stable")
-        return Cases(score[order], below[order], above[order])
+        return Cases(score[order], below[order], above[order], gain[order])
 
     def part(self, chosen: NDArray[np.bool_]) -> Cases:
-        return Cases(self.score[chosen], self.below[chosen], self.above[chosen])
+        return Cases(self.score[chosen], self.below[chosen], self.above[chosen], self.gain[chosen])
 
     def count_below(self, threshold: float) -> int:
         return int(np.searchsorted(self.score, np.float32(threshold), "left"))
@@ -50,16 +60,13 @@ class Cases:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Every threshold that parts the cases in another way, lowest first, and what all cases earn with it."""
+    """Every threshold that parts the cases in another way, lowest first, what all cases earn with it, and the position
+    of the best one."""
 
     threshold: Floats
     count_below: NDArray[np.int64]
     profit: Floats
-
-    @property
-    def best(self) -> int:
-        """Position of the one that earns most; of several the lowest."""
-        return int(np.argmax(self.profit))
+    best: int
 
 
 def thresholds(cases: Cases) -> Thresholds:
@@ -70,22 +77,31 @@ def thresholds(cases: Cases) -> Thresholds:
     starts = np.flatnonzero(np.diff(cases.score) > 0) + 1
     counts = np.concatenate([[0], starts, [len(cases.score)] if not len(cases.score) or cases.score[-1] < 1 else []])
     inner = [float(str(score)) for score in cases.score[starts]]
-    below = np.concatenate([[0.0], np.cumsum(cases.below)])
-    above = np.concatenate([[0.0], np.cumsum(cases.above)])
+    below, above, gain = (np.concatenate([[0.0], np.cumsum(each)]) for each in (cases.below, cases.above, cases.gain))
     where = counts.astype(np.int64)
+    profit = below[where] + above[-1] - above[where]
     return Thresholds(
         threshold=np.array([0.0, *inner, 1.0][: len(where)]),
         count_below=where,
-        profit=below[where] + above[-1] - above[where],
+        profit=profit,
+        best=_best(cases, where, profit, gain[where]),
     )
+
+
+def _best(cases: Cases, count_below: NDArray[np.int64], profit: Floats, expected: Floats) -> int:
+    """Position of the threshold with the highest ``expected`` profit, unless another earned significantly more."""
+    promised, highest = int(np.argmax(expected)), int(np.argmax(profit))
+    parted = slice(*sorted((count_below[promised], count_below[highest])))
+    scatter = np.sum((cases.below[parted] - cases.above[parted]) ** 2)
+    return highest if profit[highest] - profit[promised] > _CLEARLY * np.sqrt(scatter) else promised
 
 
 def profit_curve(
     cases: Cases, of: str, bands: Bands | None = None, *, accept_below: bool, unknown: int, seed: int = 0
 ) -> ProfitCurve:
-    """The curve over at most 200 thresholds, its highest point, and what that can be compared with.
+    """The curve over at most 200 thresholds, its best point, and what that can be compared with.
 
-    The best threshold is searched among all. Its profit is that of the cases it was chosen on, so it flatters;
+    The best threshold is searched among all. Its profit is that of the cases it was chosen on, so it may flatter;
     ``new_cases`` does not: in each of five random parts cases are decided on by the threshold that is best in the
     others, and the 95 % interval of what they earn on average is the percentile interval of a bootstrap over cases.
     """
@@ -99,6 +115,7 @@ def profit_curve(
         best=share.at(float(tried.threshold[tried.best])),
         new_cases=_new_cases(cases, seed),
         half=share.at(0.5),
+        each=share.each(),
         accept_all=share.every(accepted=True),
         decline_all=share.every(accepted=False),
         yellow=share.at(bands.yellow) if bands else None,
@@ -123,6 +140,14 @@ class _Points:
         """All cases on one side, which no threshold may bring about."""
         earned = self.cases.below if accepted is self.accept_below else self.cases.above
         return self._point(None, len(earned) if accepted else 0, float(earned.sum()))
+
+    def each(self) -> ProfitPoint:
+        """Every case on the side where it is itself expected to earn more."""
+        gain = self.cases.gain
+        under = gain >= 0 if self.accept_below else gain > 0
+        earned = np.where(under, self.cases.below, self.cases.above)
+        accepted = under if self.accept_below else ~under
+        return self._point(None, int(accepted.sum()), float(earned.sum()))
 
     def _point(self, threshold: float | None, accepted: int, profit: float) -> ProfitPoint:
         count = max(1, len(self.cases.score))

@@ -24,20 +24,22 @@ _CYCLES = 26
 def calendar_parts(days: Floats) -> Floats:
     """Year, month (1-12) and weekday (0 is Monday) of days [N]: float32 [N,3], NaN where ``days`` is NaN."""
     missing = np.isnan(days)
-    whole = np.clip(np.floor(np.where(missing, np.float32(0), days)), _FIRST, _LAST).astype(np.int64)
-    parts = _parts(whole + _MARCH_OF_YEAR_0).astype(np.float32)
+    whole = np.clip(np.floor(np.where(missing, np.float32(0), days)), _FIRST, _LAST).astype(np.int32)
+    parts = _parts(whole + np.int32(_MARCH_OF_YEAR_0)).astype(np.float32)
     parts[missing] = np.nan
     return parts
 
 
-def _parts(day: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of days since 1 March of the year 0, none negative: int64 [N,3]."""
+def _parts(day: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Of days since 1 March of the year 0, none negative: int32 [N,3]."""
     quarters = 4 * day + 3
     century = quarters // _CYCLE
-    rest = 4 * (quarters % _CYCLE // 4) + 3
-    month = (5 * (rest % 1461 // 4) + 461) // 153  # 3 is March, 14 next year's February
+    rest = 4 * ((quarters - _CYCLE * century) // 4) + 3
+    year = rest // 1461
+    month = (5 * ((rest - 1461 * year) // 4) + 461) // 153  # 3 is March, 14 next year's February
     late = (month - 1) // 12
-    return np.column_stack([100 * century + rest // 1461 + late, month - 12 * late, (day + 2) % 7])
+    weekday = day + 2 - 7 * ((day + 2) // 7)  # numpy divides by a constant much faster than it takes remainders
+    return np.column_stack([100 * century + year + late, month - 12 * late, weekday])
 
 
 def calendar_nodes(graph: OnnxGraph, days: str, dates: int) -> str:
@@ -56,8 +58,8 @@ def calendar_nodes(graph: OnnxGraph, days: str, dates: int) -> str:
     return graph.add("Reshape", parts, graph.constant([-1, PARTS * dates], np.int64))
 
 
-def _one_cycle() -> NDArray[np.int64]:
-    return _parts(np.arange(_CYCLE))
+def _one_cycle() -> NDArray[np.int32]:
+    return _parts(np.arange(_CYCLE, dtype=np.int32))
 
 
 def _starts() -> Floats:

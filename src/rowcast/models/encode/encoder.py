@@ -77,7 +77,7 @@ class Encoder:
         if self.quantiles is not None:
             matrix = self.quantiles.transform(matrix)
         extra = missing + [columns[i] == code for i, code in self.one_hot]
-        return np.column_stack([matrix, *extra]).astype(np.float32, copy=False)
+        return np.ascontiguousarray(np.column_stack([matrix, *extra]) if extra else matrix, dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         data = asdict(self)
@@ -97,9 +97,10 @@ class Encoder:
 
 
 def numeric_columns(inputs: Inputs, numbers: Sequence[str], dates: Sequence[str]) -> Floats:
-    """Numbers, year, month and weekday of each date, then the dates as days: [N, len(numbers) + 4 len(dates)]."""
+    """Numbers, year, month and weekday of each date, then the dates as days: [N, len(numbers) + 4 len(dates)]. It is
+    stored column by column, as it is worked on."""
     rows = row_count(inputs)
-    matrix = np.empty((rows, len(numbers) + (PARTS + 1) * len(dates)), dtype=np.float32)
+    matrix = np.empty((rows, len(numbers) + (PARTS + 1) * len(dates)), dtype=np.float32, order="F")
     for position, name in enumerate(numbers):
         np.clip(_floats(inputs, name), -_LARGEST, _LARGEST, out=matrix[:, position])
     for number, name in enumerate(dates):

@@ -13,8 +13,8 @@ from rowcast.models.evaluate.intervals import Z, wilson
 
 MOST_BANDS = 10
 _ROWS_PER_BAND = 50
-_VARIANCE_OF_NEW_ROWS = 5.0
-"""That of the difference between the rates of n and n / 4 rows, as a multiple of that of the rate of n rows."""
+_NEW_ROWS = 5
+"""New rows are one in so many."""
 
 
 def bands(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> list[dict[str, Any]]:
@@ -23,7 +23,7 @@ def bands(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> list
     Each has ``low`` (inclusive) and ``high`` (exclusive, but for the last), ``count``, the ``observed`` rate of the
     positive class and its 95 % Wilson interval ``observed_low`` to ``observed_high``: where the true rate lies. What is
     observed in new rows varies more, for they vary as well: ``new_low`` to ``new_high`` is where 95 % of the rates of
-    a quarter as many new rows lie (as in a test on a fifth of a table). Equal scores stay together.
+    a fifth as many new rows lie, a prediction interval. Equal scores stay together.
     """
     order, starts = _equal_parts(score)
     if not len(order):
@@ -32,7 +32,7 @@ def bands(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> list
     counts = np.diff(np.append(starts, len(order)))
     hits = np.add.reduceat(positive[order].astype(np.int64), starts)
     low, high = wilson(hits, counts)
-    new_low, new_high = wilson(hits / _VARIANCE_OF_NEW_ROWS, counts / _VARIANCE_OF_NEW_ROWS)
+    new_low, new_high = _of_new_rows(hits, counts)
     edges = [0.0, *_between(ascending, starts), 1.0]
     figures = {
         "observed": hits / counts, "observed_low": low, "observed_high": high, "new_low": new_low, "new_high": new_high
@@ -46,7 +46,7 @@ def number_bands(
     """At most ten intervals of the predicted number [N] with about as many rows each, lowest first, open at both ends.
 
     As ``bands``, but ``observed`` is the mean of the true numbers ``y`` [N], with the normal 95 % intervals of the mean
-    (``observed_low`` to ``observed_high``) and of the mean of a quarter as many new rows (``new_low`` to ``new_high``);
+    (``observed_low`` to ``observed_high``) and of the mean of a fifth as many new rows (``new_low`` to ``new_high``);
     ``inside`` is the share of rows whose 90 % interval holds the true number.
     """
     order, starts = _equal_parts(predicted)
@@ -57,7 +57,7 @@ def number_bands(
     mean = np.add.reduceat(true, starts) / counts
     deviation = np.sqrt(np.add.reduceat((true - np.repeat(mean, counts)) ** 2, starts) / np.maximum(counts - 1, 1))
     reach = Z * deviation / np.sqrt(counts)
-    further = reach * np.sqrt(_VARIANCE_OF_NEW_ROWS)
+    further = reach * np.sqrt(1 + _NEW_ROWS)  # the mean varies by 1 / n, that of n / 5 new rows by 5 / n
     inside = np.add.reduceat((np.abs(true - ascending) <= intervals.half_width(ascending)).astype(float), starts)
     edges = [None, *_between(ascending, starts), None]
     figures = {
@@ -65,6 +65,17 @@ def number_bands(
         "new_low": mean - further, "new_high": mean + further, "inside": inside / counts,
     }  # fmt: skip
     return _listed(edges, counts, figures)
+
+
+def _of_new_rows(hits: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Quantiles of 2.5 % and 97.5 % of the rate in new rows, of which the number of hits is beta-binomial by what was
+    seen and Jeffreys' prior (Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion", Statistical
+    Science 16, for the prior). Only rates that so many rows can have are ends: of few rows none may well be a hit."""
+    from scipy.stats import betabinom
+
+    new = np.maximum(counts // _NEW_ROWS, 1)
+    seen = betabinom(new, hits + 0.5, counts - hits + 0.5)
+    return seen.ppf(0.025) / new, seen.ppf(0.975) / new
 
 
 def _equal_parts(score: NDArray[np.floating[Any]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,7 +1,8 @@
 """Whole columns of a file as a model's inputs: what a prediction call reads cell by cell, by the same rules.
 
-``datasets/casts.py`` reads what is written plainly, a column at a time. Every other cell goes to the reader of
-prediction calls, once for each distinct one, and that alone says whether it is missing or wrong.
+Where cells repeat, each distinct one is read once for the whole file. ``datasets/casts.py`` reads what is written
+plainly, a column at a time. Every other cell goes to the reader of prediction calls, and that alone says whether it is
+missing or wrong.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from rowcast.datasets.casts import read_cells
+from rowcast.datasets.casts import mostly_distinct, read_cells
 from rowcast.datasets.cell_readers import FLOAT32_MAX, LONGEST_TEXT, CellError, reader_of
 from rowcast.datasets.rows import MESSAGES
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.encode.inputs import MISSING, Column, Labels
+from rowcast.scoring.files.lexicon import MOST_CELLS, Codes, Lexicon, Read
 
 Places = npt.NDArray[np.int64]
 
@@ -33,24 +35,18 @@ class Fault:
     places: Places
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """Values in the order of the cells that were read, and the codes of those that have none."""
-
-    values: pl.Series
-    faults: dict[int, str]
-
-
 class ColumnReader:
     """Reads the cells of one feature. Made once for a model; safe to use from any number of threads."""
 
-    def __init__(self, feature: Feature, missing_tokens: Iterable[str]) -> None:
+    def __init__(self, feature: Feature, missing_tokens: Iterable[str], most_kept: int = MOST_CELLS) -> None:
+        """``most_kept`` is how many distinct cells it may remember."""
         self.name = feature.name
         self.required = not feature.may_be_missing
         self._feature = feature
         self._missing_tokens = tuple(missing_tokens)
         self._reader = reader_of(feature, self._missing_tokens)
         self._is_text = feature.kind is Kind.CATEGORY
+        self._lexicon = Lexicon(self._read, most_kept)
 
     def absent(self, count: int) -> Column:
         """The column of a file that does not have it: nothing is known."""
@@ -64,27 +60,30 @@ class ColumnReader:
         Text is read as a prediction call reads it. Numbers, dates and flags of a Parquet file are taken as they are; a
         float that is no number is one that is not known.
         """
-        if cells.dtype.is_float():
-            cells = cells.fill_nan(None)
-        distinct = cells.unique() if cells.dtype == pl.String else cells
-        if distinct.len() * 2 > cells.len():
+        if cells.dtype != pl.String:
+            return self._whole(cells.fill_nan(None) if cells.dtype.is_float() else cells)
+        cells = cells.fill_null("") if cells.null_count() else cells  # nulls are cells that a short row does not have
+        found = self._lexicon.look_up(cells)
+        if found is not None:
+            return self._by_code(*found)
+        if mostly_distinct(cells):
             return self._whole(cells)
-        return self._by_distinct(cells, distinct)
+        distinct = cells.unique()
+        codes = cells.cast(pl.Enum(distinct)).to_physical().to_numpy()
+        return self._by_code(self._read(distinct), codes)
 
     def _whole(self, cells: pl.Series) -> tuple[Column, list[Fault]]:
         read = self._read(cells)
-        column = Labels.of(np.array(read.values.to_list(), dtype=object)) if self._is_text else _floats(read.values)
+        values = read.values
+        column = Labels.of(np.array(values, dtype=object)) if isinstance(values, list) else values
         return column, self._faults(read, None)
 
-    def _by_distinct(self, cells: pl.Series, distinct: pl.Series) -> tuple[Column, list[Fault]]:
-        if distinct.null_count():  # cells that a short row does not have
-            cells, distinct = cells.fill_null(""), distinct.fill_null("").unique()
-        read = self._read(distinct)
-        codes = cells.cast(pl.Enum(distinct)).to_physical().to_numpy().astype(np.int32)
-        column = Labels(codes, read.values.to_list()) if self._is_text else _floats(read.values)[codes]
+    def _by_code(self, read: Read, codes: Codes) -> tuple[Column, list[Fault]]:
+        values = read.values
+        column = Labels(codes.astype(np.int32), values) if isinstance(values, list) else values[codes]
         return column, self._faults(read, codes)
 
-    def _read(self, cells: pl.Series) -> _Read:
+    def _read(self, cells: pl.Series) -> Read:
         values = read_cells(cells, self._feature, self._missing_tokens)
         doubtful = values.is_null()
         if not self._is_text:
@@ -95,7 +94,7 @@ class ColumnReader:
         found, faults = self._one_by_one(cells.gather(places).to_list(), places.to_list())
         if found:
             values = values.scatter(places, pl.Series(found, dtype=values.dtype))
-        return _Read(values, faults)
+        return Read(values.to_list() if self._is_text else _floats(values), faults)
 
     def _one_by_one(self, cells: list[Any], places: list[int]) -> tuple[list[Any], dict[int, str]]:
         """The values of single cells, and by place the codes of those that cannot be read."""
@@ -113,16 +112,19 @@ class ColumnReader:
         except CellError as error:
             return nothing, error.code
 
-    def _faults(self, read: _Read, codes: npt.NDArray[np.int32] | None) -> list[Fault]:
-        """``codes`` say for every row which of the distinct cells it has; None where each row was read on its own."""
+    def _faults(self, read: Read, codes: Codes | None) -> list[Fault]:
+        """``codes`` say for every row which of the cells it has; None where each row was read on its own."""
         by_code: dict[str, list[int]] = {}
         for place, code in read.faults.items():
             by_code.setdefault(code, []).append(place)
         found = []
         for code, places in by_code.items():
-            rows = np.array(places) if codes is None else np.flatnonzero(np.isin(codes, places))
-            message = MESSAGES[code].format(wanted=self._reader.wanted)
-            found.append(Fault(self.name, code, message, rows.astype(np.int64)))
+            bad = np.zeros(len(read.values), dtype=np.bool_)
+            bad[places] = True
+            rows = np.flatnonzero(bad if codes is None else bad[codes])
+            if len(rows):
+                message = MESSAGES[code].format(wanted=self._reader.wanted)
+                found.append(Fault(self.name, code, message, rows))
         return found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import Condition, Lock
+from typing import TYPE_CHECKING, Any
 
 from rowcast.datasets.names import nearest
 from rowcast.datasets.ports import Progress, Report, Storage
@@ -19,20 +21,14 @@ from rowcast.datasets.reading.limits import Limits
 from rowcast.datasets.reading.space import disk_full_is_unavailable
 from rowcast.datasets.reading.survey import Survey, survey
 from rowcast.datasets.reading.textfile import TextFile, as_utf8, head_of, open_text
-from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import InvalidInput, Problem
-from rowcast.models.bundle.contents import load as load_bundle
-from rowcast.models.decide.policy import Policy
-from rowcast.models.policies import NumberedPolicy
-from rowcast.scoring.deciding import decider_of
-from rowcast.scoring.directory import VersionKey
-from rowcast.scoring.files.bulk import BulkModel
 from rowcast.scoring.files.objects import errors_key, parts_key, predictions_key
 from rowcast.scoring.files.parts import Finished, Parts
-from rowcast.scoring.files.scorer import ERROR_COLUMNS, Scorer
 from rowcast.scoring.files.source import Irregular, Part, Source, TableSource, TextSource
-from rowcast.scoring.files.written import AsCsv, AsParquet, AsWritten, Writer, header, join_text
-from rowcast.scoring.loaded import open_model
+from rowcast.scoring.files.written import ERROR_COLUMNS, AsCsv, AsParquet, AsWritten, Writer, header, join_text
+
+if TYPE_CHECKING:
+    from rowcast.scoring.files.scorer import Scorer
 
 JOINING = 0.95
 """The share of the work that is done when all parts are."""
@@ -66,12 +62,12 @@ def score_file(
         disk_full_is_unavailable(),
         ThreadPoolExecutor(1) as opener,
     ):
-        opened = opener.submit(_open, storage, VersionKey(**model), policy)
+        opened = opener.submit(_open, storage, model, policy)
         with storage.local(source_key) as path:
             run = _Run(storage, report, task_id, opened, asked, Path(folder), threads)
             done = run.table(path) if is_table else run.upload(path)
-        report(Progress(fraction=JOINING, stage="join", message=f"Putting {done.rows:,} predictions together"))
-        done.join(storage, task_id, opened.result().answers, Path(folder))
+        report(Progress(fraction=JOINING, stage="join", message=f"Storing {done.rows:,} predictions"))
+        done.store(task_id, Path(folder))
     report(Progress(fraction=1.0, stage="join", message=f"Predicted {done.rows:,} rows"))
     return {
         "row_count": done.rows,
@@ -91,24 +87,23 @@ class Asked:
     limits: Limits
 
 
-def _open(storage: Storage, key: VersionKey, policy: dict[str, Any] | None) -> Scorer:
-    loaded = open_model(storage, key)
-    with storage.local_folder(key.bundle_key) as folder:
-        bulk = BulkModel.open(load_bundle(folder, key.bundle_hash))
-    if policy is None:
-        return Scorer(loaded, bulk)
-    content, columns = Policy.model_validate(policy["content"]), FeatureSchema.model_validate(policy["columns"])
-    numbered = NumberedPolicy(policy["number"], content, columns)
-    return Scorer(loaded, bulk, numbered, decider_of(loaded, numbered))
+def _open(storage: Storage, model: dict[str, Any], policy: dict[str, Any] | None) -> Scorer:
+    # Half of all that is imported, while the file is being read.
+    from rowcast.scoring.files.opening import open_scorer
+
+    return open_scorer(storage, model, policy)
 
 
 @dataclass
 class _Done:
-    """The finished parts, ready to be put together."""
+    """The finished parts of a file, put together in its order while others are still worked on."""
 
     writer: Writer
     parts: Parts
+    predictions: Path
     finished: dict[int, Finished] = field(default_factory=dict)
+    _news: Condition = field(default_factory=Condition)
+    _over: bool = False
 
     @property
     def rows(self) -> int:
@@ -122,15 +117,43 @@ class _Done:
     def problems(self) -> int:
         return sum(part.problem_count for part in self.finished.values())
 
-    def join(self, storage: Storage, task_id: str, answers: Sequence[str], folder: Path) -> None:
-        """Write both files into the storage; ``answers`` are the names of the columns added."""
+    def add(self, part: Finished) -> None:
+        with self._news:
+            self.finished[part.number] = part
+            self._news.notify()
+
+    @contextmanager
+    def joining(self, opened: Future[Scorer]) -> Iterator[Future[None]]:
+        """A thread that writes the parts added within the block to ``predictions``, and ends after it."""
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                yield pool.submit(self._join, opened)
+            finally:
+                with self._news:
+                    self._over = True
+                    self._news.notify()
+
+    def store(self, task_id: str, folder: Path) -> None:
+        """Put the predictions and the list of problems into the storage."""
+        storage = self.parts.storage
+        storage.put_file(predictions_key(task_id), self.predictions, move=True)
         ordered = [self.finished[number] for number in sorted(self.finished)]
-        predictions, problems = folder / "predictions", folder / "errors"
-        self.writer.join(storage, [self.parts.rows_key(part) for part in ordered], answers, predictions)
-        storage.put_file(predictions_key(task_id), predictions, move=True)
-        listed = [self.parts.problems_key(part) for part in ordered if part.problem_count]
+        listed, problems = [self.parts.problems_key(part) for part in ordered if part.problem_count], folder / "errors"
         join_text(storage, header(ERROR_COLUMNS), listed, problems)
         storage.put_file(errors_key(task_id), problems, move=True)
+
+    def _join(self, opened: Future[Scorer]) -> None:
+        self.writer.join(self.parts.storage, self._keys_in_order(), opened.result().answers, self.predictions)
+
+    def _keys_in_order(self) -> Iterator[str]:
+        for number in count():
+            with self._news:
+                while number not in self.finished and not self._over:
+                    self._news.wait()
+                part = self.finished.get(number)
+            if part is None:
+                return
+            yield self.parts.rows_key(part)
 
 
 class _Run:
@@ -159,7 +182,7 @@ class _Run:
         limits = self._asked.limits
         if sniffing.file_format(head_of(path)) == "parquet":
             table = self._folder / "table.parquet"
-            write_table_from_parquet(path, table, limits.max_columns)
+            write_table_from_parquet(path, table, limits)
             return self._through(TableSource(table, limits), "table", self._asked.output or "parquet")
         way, text = "written", open_text(path, self._folder, limits.max_columns, self._say)
         while True:
@@ -189,12 +212,14 @@ class _Run:
         return "plain", TextFile(plain, sniffing.Dialect(",", tuple(names)))
 
     def _through(self, source: Source, way: str, output: str) -> _Done:
-        done = _Done(_writer(source, output, self._asked.columns), self._parts(way))
-        with _Crew(self._threads) as crew:
+        writer = _writer(source, output, self._asked.columns)
+        done = _Done(writer, self._parts(way), self._folder / "predictions")
+        with done.joining(self._opened) as joined, _Crew(self._threads) as crew:
             work = _Work(source, self._opened, done, self._report, done.parts.finished())
             source.cut(lambda part: crew.do(work, part))
         if not done.rows:
             raise sniffing.no_rows()
+        joined.result()
         return done
 
     def _parts(self, way: str) -> Parts:
@@ -222,7 +247,7 @@ class _Work:
         known = self._finished.get(part.number)
         finished = known if known is not None and known.is_of(part) else self._score(part)
         with self._lock:
-            self._done.finished[part.number] = finished
+            self._done.add(finished)
             self._read += part.end - part.start
             share, rows = self._read / max(1, self._source.size), self._done.rows
             self._report(Progress(fraction=JOINING * share, stage="predict", message=f"Predicted {rows:,} rows"))

@@ -12,20 +12,20 @@ import polars as pl
 from rowcast.datasets.schema import Feature
 from rowcast.errors import InvalidInput, Problem
 from rowcast.models import recipe
+from rowcast.models.decide.numbered import NumberedPolicy
 from rowcast.models.decide.policy import Policy
 from rowcast.models.encode.inputs import Column, Floats
-from rowcast.models.policies import NumberedPolicy
 from rowcast.scoring.answers import DECIMALS
 from rowcast.scoring.deciding import Decider
 from rowcast.scoring.files.bulk import BulkModel
 from rowcast.scoring.files.cells import ColumnReader, Fault, Places
+from rowcast.scoring.files.lexicon import MOST_CELLS, MOST_CELLS_OF_ALL
+from rowcast.scoring.files.written import ERROR_COLUMNS
 from rowcast.scoring.loaded import LoadedModel
 from rowcast.scoring.predict import NO_ANSWER
 
 MOST_PROBLEMS = 10
 """Problems of one row that are listed: beyond, a bad file of many columns would make a list larger than itself."""
-
-ERROR_COLUMNS = ("row", "field", "code", "message")
 
 _SHOWN = 10
 
@@ -46,7 +46,8 @@ class Scorer:
         self, model: LoadedModel, bulk: BulkModel, policy: NumberedPolicy | None = None, decider: Decider | None = None
     ) -> None:
         features = [*model.schema.features, *_foreign(model, policy if decider else None)]
-        self._readers = [ColumnReader(feature, model.schema.missing_tokens) for feature in features]
+        most = min(MOST_CELLS, MOST_CELLS_OF_ALL // len(features))
+        self._readers = [ColumnReader(feature, model.schema.missing_tokens, most) for feature in features]
         self._own = model.schema.names
         self._bulk = bulk
         self._decider = decider
@@ -87,10 +88,11 @@ class Scorer:
         """Answers to the rows of which the first has that number in the file."""
         inputs: dict[str, Column] = {}
         faults: list[Fault] = []
+        notes: list[Fault] = []  # of amounts, which cost a row its profit and nothing else
         for reader in self._readers:
             if reader.name in frame.columns:
                 inputs[reader.name], found = reader.read(frame[reader.name])
-                faults += found
+                (faults if reader.name in self._own else notes).extend(found)
             else:
                 inputs[reader.name] = reader.absent(frame.height)
         outputs = self._bulk.run({name: inputs[name] for name in self._own})
@@ -102,7 +104,7 @@ class Scorer:
         answers = pl.DataFrame(self._render(outputs) | self._decisions(outputs, inputs))
         if bad.any():
             answers = answers.select(pl.when(pl.lit(pl.Series(~bad))).then(pl.all()))
-        return Scored(answers, _table(faults, frame.height, first_row), int(np.count_nonzero(bad)))
+        return Scored(answers, _table([*faults, *notes], frame.height, first_row), int(np.count_nonzero(bad)))
 
     def _decisions(self, outputs: Floats, inputs: dict[str, Column]) -> dict[str, pl.Series]:
         if self._decider is None:

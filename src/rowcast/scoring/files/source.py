@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +39,10 @@ class Part(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows of a part: as columns, and of a text also as they are written."""
+    """The rows of a part: as columns, and of a text also as they are written, without line ends."""
 
     frame: pl.DataFrame
-    lines: list[bytes] | None = None
+    lines: pl.Series | None = None
 
 
 OnPart = Callable[[Part], None]
@@ -104,32 +105,26 @@ class TextSource:
         with self._path.open("rb") as file:
             file.seek(part.start)
             content = file.read(part.end - part.start)
-        lines = self._lines(content, part.row_count)
         try:
-            frame = pl.read_csv(
-                content if len(lines) == content.count(b"\n") else b"\n".join(lines),
-                separator=self.delimiter,
-                has_header=False,
-                new_columns=self.names,
-                infer_schema=False,
-                empty_string_is_null=False,
-            )
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            lines, plain = self._lines(content, part.row_count)
+            frame = _cells(plain, self.delimiter, self.names)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError) as error:
             raise Irregular from error
-        if frame.height != part.row_count or frame.columns != self.names:
+        if frame.height != part.row_count or lines.len() != part.row_count or frame.columns != self.names:
             raise Irregular
-        if max(map(len, lines)) > self._limits.max_cell_bytes:
+        if (lines.str.len_bytes() > self._limits.max_cell_bytes).any():
             _refuse_long_cells(frame, part, self._limits.max_cell_bytes)
         return Chunk(frame, lines)
 
-    def _lines(self, content: bytes, rows: int) -> list[bytes]:
-        """The rows as written, without line ends and blank lines."""
-        lines = content.removesuffix(b"\n").split(b"\n")
-        if len(lines) != rows:
-            lines = [content[start:end] for start, end in _records(content)]
-        if b"\r" in content:
-            lines = [line.removesuffix(b"\r") for line in lines]
-        return lines if len(self.names) == 1 else [line for line in lines if line]
+    def _lines(self, content: bytes, rows: int) -> tuple[pl.Series, bytes]:
+        """The rows as written, without line ends and blank lines, and the text that holds no others."""
+        found = _cells(content, "\0", ["line"], quotes=False)["line"]
+        if found.len() == rows and not content.startswith(codecs.BOM_UTF8):  # which is taken for the text's own
+            return found, content
+        written = [content[start:end].removesuffix(b"\r") for start, end in _records(content)]
+        lines = written if len(self.names) == 1 else [line for line in written if line]
+        plain = content if len(written) == len(lines) else b"\n".join(lines)
+        return pl.Series([line.decode() for line in lines], dtype=pl.String), plain
 
 
 class TableSource:
@@ -205,6 +200,19 @@ def _records(content: bytes) -> Iterator[tuple[int, int]]:
     if not ends or ends[-1] != len(content) - 1:
         ends.append(len(content))
     return zip([0, *(end + 1 for end in ends[:-1])], ends, strict=True)
+
+
+def _cells(content: bytes, delimiter: str, names: list[str], *, quotes: bool = True) -> pl.DataFrame:
+    """Text as columns of cells as written. Zero bytes, of which a survey leaves none, delimit nothing."""
+    return pl.read_csv(
+        content,
+        separator=delimiter,
+        quote_char='"' if quotes else None,
+        has_header=False,
+        new_columns=names,
+        infer_schema=False,
+        empty_string_is_null=False,
+    )
 
 
 def _refuse_long_cells(frame: pl.DataFrame, part: Part, max_bytes: int) -> None:

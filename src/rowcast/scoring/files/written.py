@@ -17,6 +17,9 @@ from rowcast.datasets.ports import Storage
 from rowcast.datasets.reading.delimited import sink
 from rowcast.scoring.files.source import Chunk
 
+ERROR_COLUMNS = ("row", "field", "code", "message")
+"""Of the file that says what is wrong with rows."""
+
 Format = Literal["csv", "parquet"]
 
 
@@ -27,7 +30,7 @@ class Writer(Protocol):
         """A part's rows with their answers."""
         ...
 
-    def join(self, storage: Storage, parts: Sequence[str], answers: Sequence[str], target: Path) -> None:
+    def join(self, storage: Storage, parts: Iterable[str], answers: Sequence[str], target: Path) -> None:
         """The parts, by key and in order, as one file; ``answers`` are the names of the columns added."""
         ...
 
@@ -41,11 +44,13 @@ class AsWritten:
 
     def part(self, chunk: Chunk, answers: pl.DataFrame) -> bytes:
         assert chunk.lines is not None
-        columns = [_cells(column, self.delimiter) for column in answers]
-        rows = map(self.delimiter.encode().join, zip(chunk.lines, *columns, strict=True))
-        return b"\n".join(rows) + b"\n"
+        columns = [_written(column, self.delimiter).alias(str(place)) for place, column in enumerate(answers)]
+        written = io.BytesIO()
+        rows = pl.DataFrame([chunk.lines.alias("line"), *columns])
+        rows.write_csv(written, include_header=False, separator=self.delimiter, quote_style="never")
+        return written.getvalue()
 
-    def join(self, storage: Storage, parts: Sequence[str], answers: Sequence[str], target: Path) -> None:
+    def join(self, storage: Storage, parts: Iterable[str], answers: Sequence[str], target: Path) -> None:
         join_text(storage, header([*self.names, *apart(answers, self.names)], self.delimiter), parts, target)
 
 
@@ -56,11 +61,11 @@ class AsCsv:
     columns: Sequence[str]
 
     def part(self, chunk: Chunk, answers: pl.DataFrame) -> bytes:
-        texts = [pl.Series(column.name, _texts(column)) if column.dtype.is_float() else column for column in answers]
+        texts = [_texts(column) if column.dtype.is_float() else column for column in answers]
         beside = pl.DataFrame(texts).rename(_renamed(answers.columns, self.columns))
         return chunk.frame.select(self.columns).hstack(beside).write_csv(include_header=False).encode()
 
-    def join(self, storage: Storage, parts: Sequence[str], answers: Sequence[str], target: Path) -> None:
+    def join(self, storage: Storage, parts: Iterable[str], answers: Sequence[str], target: Path) -> None:
         join_text(storage, header([*self.columns, *apart(answers, self.columns)]), parts, target)
 
 
@@ -77,7 +82,7 @@ class AsParquet:
         frame.write_parquet(written, compression="zstd", compression_level=1, statistics=False)
         return written.getvalue()
 
-    def join(self, storage: Storage, parts: Sequence[str], answers: Sequence[str], target: Path) -> None:
+    def join(self, storage: Storage, parts: Iterable[str], answers: Sequence[str], target: Path) -> None:
         with ExitStack() as stack:
             paths = [stack.enter_context(storage.local(part)) for part in parts]
             sink(pl.scan_parquet(paths, glob=False), target, len(self.columns) + len(answers))
@@ -114,16 +119,20 @@ def _renamed(answers: Sequence[str], names: Iterable[str]) -> dict[str, str]:
     return dict(zip(answers, apart(answers, names), strict=True))
 
 
-def _cells(column: pl.Series, delimiter: str) -> list[bytes]:
+def _written(column: pl.Series, delimiter: str) -> pl.Series:
     """The column's cells as CSV has them."""
     if column.dtype.is_float():
-        return list(map(str.encode, _texts(column)))
-    quoted = {text: header([text], delimiter)[:-1] for text in column.unique().drop_nulls()} | {None: b""}
-    return [quoted[text] for text in column.to_list()]
+        return _texts(column)
+    plain = column.drop_nulls().unique()
+    quoted = [header([text], delimiter)[:-1].decode() for text in plain]
+    return column.replace_strict(plain, quoted, default=None, return_dtype=pl.String)
 
 
-def _texts(numbers: pl.Series) -> list[str]:
+def _texts(numbers: pl.Series) -> pl.Series:
     """Numbers as JSON and Python write them, nothing for null."""
-    if not numbers.null_count():
-        return list(map(repr, numbers.to_list()))
-    return ["" if number is None else repr(number) for number in numbers.to_list()]
+    texts, sizes = numbers.cast(pl.String), numbers.abs()
+    # The very small and very large ones have an exponent, which polars writes otherwise.
+    unusual = (~((sizes >= 1e-4) & (sizes < 1e16)) & (sizes != 0)).arg_true()
+    if not unusual.len():
+        return texts
+    return texts.scatter(unusual, [repr(number) for number in numbers.gather(unusual).to_list()])

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from rowcast.adapters.broker.rabbitmq import letters
-from rowcast.adapters.broker.rabbitmq.failures import CLOSED, QUEUE_GONE, UNCONFIRMED, explain, unavailable
-from rowcast.adapters.broker.rabbitmq.lane import Answer, Lane
+from rowcast.adapters.broker.rabbitmq.failures import CLOSED, QUEUE_GONE, SILENT, UNCONFIRMED, explain, unavailable
+from rowcast.adapters.broker.rabbitmq.lane import Answer, Held, Lane
 from rowcast.adapters.broker.rabbitmq.link import Health, Link
-from rowcast.adapters.broker.rabbitmq.messages import Poison, decode
+from rowcast.adapters.broker.rabbitmq.messages import encode
 from rowcast.adapters.broker.rabbitmq.outbox import Outbox
 from rowcast.adapters.broker.rabbitmq.publisher import Publisher
 from rowcast.adapters.broker.rabbitmq.replies import Replies
@@ -26,21 +26,27 @@ from rowcast.errors import Unavailable
 from rowcast.tables import now
 
 if TYPE_CHECKING:
-    from aiormq.abc import DeliveredMessage
-
     from rowcast.adapters.broker.rabbitmq.lane import RabbitDelivery
     from rowcast.tasks.ports import DeadLetter
 
 _CALL_SECONDS = 30
+_LOOK_SECONDS = 5
+"""For what only looks: whoever asks how things are wants to know soon that nobody answers."""
+
 _CLOSE_SECONDS = 2
 _ANNOUNCED_AT_ONCE = 10_000
+
+_TOGETHER = 16
+"""Tasks in one message: a message costs the broker and both ends as much as a prediction, and what is in one message
+goes to one worker."""
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
 class RabbitBroker:
-    """``url`` is an AMQP address; ``lanes`` gives for each lane how many messages may be in this process's hands.
+    """``url`` is an AMQP address; ``lanes`` gives for each lane how many messages may be in this process's hands. Where
+    that is more than one, a message may be about several tasks.
 
     It comes up and connects by itself, before or after RabbitMQ does. There are two connections, for a broker that is
     short of disk space stops reading from those that publish, and work must go on meanwhile.
@@ -56,7 +62,10 @@ class RabbitBroker:
         self._in = Link(url, "in", list(lanes), health)
         self._replies = Replies()
         self._publisher = Publisher(self._out, lambda: self._replies.address)
-        self._outboxes = {name: Outbox(self._loop, partial(self._publisher.publish, name)) for name in lanes}
+        self._outboxes = {
+            name: Outbox(self._loop, partial(self._publisher.publish, name, together=1 if most == 1 else _TOGETHER))
+            for name, most in lanes.items()
+        }
         self._untold: list[tuple[str, str]] = []
         self._works: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
@@ -77,9 +86,8 @@ class RabbitBroker:
 
     def announce(self, told: Sequence[tuple[str | None, str]]) -> None:
         own = (None, self._replies.address)
-        for reply_to, task_id in told:
-            if reply_to in own:
-                self._replies.hear(task_id)
+        if ours := [task_id for reply_to, task_id in told if reply_to in own]:
+            self._replies.hear(ours)
         others = [(reply_to, task_id) for reply_to, task_id in told if reply_to not in own and reply_to is not None]
         if others and len(self._untold) < _ANNOUNCED_AT_ONCE:
             first = not self._untold
@@ -88,11 +96,11 @@ class RabbitBroker:
                 with suppress(RuntimeError):  # the loop has closed
                     self._loop.call_soon_threadsafe(self._tell)
 
-    def listen(self, heard: Callable[[str], None]) -> None:
+    def listen(self, heard: Callable[[Sequence[str]], None]) -> None:
         self._replies.listen(heard, self._loop)
 
     def ping(self) -> None:
-        self._call(self._ping())
+        self._look_at(self._ping())
 
     def close(self) -> None:
         if self._closed:
@@ -104,16 +112,22 @@ class RabbitBroker:
         self._thread.join()
 
     def depths(self) -> dict[str, int]:
-        return self._call(self._look(letters.depths, self._lanes))
+        return self._look_at(self._look(letters.depths, self._lanes))
 
     def dead(self, limit: int) -> list[DeadLetter]:
-        return self._call(self._look(letters.dead, limit))
+        return self._look_at(self._look(letters.dead, limit))
+
+    def dead_count(self) -> int:
+        return self._look_at(self._look(letters.count))
 
     def revive(self, letter_id: str) -> bool:
         return self._call(self._look(letters.revive, self._publisher, self._lanes, letter_id))
 
-    def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Have it done on the event loop, and wait for it.
+    def _look_at(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self._call(work, _LOOK_SECONDS, SILENT)
+
+    def _call(self, work: Coroutine[Any, Any, _T], seconds: float = _CALL_SECONDS, otherwise: str = UNCONFIRMED) -> _T:
+        """Have it done on the event loop, and wait for it; after ``seconds`` say ``otherwise``.
 
         Raises:
             Unavailable: it could not be done, and why.
@@ -121,15 +135,16 @@ class RabbitBroker:
         if self._closed:
             work.close()
             raise unavailable(CLOSED)
-        return self._wait_for(asyncio.run_coroutine_threadsafe(work, self._loop))
+        return self._wait_for(asyncio.run_coroutine_threadsafe(work, self._loop), seconds, otherwise)
 
-    def _wait_for(self, future: Future[_T]) -> _T:
+    def _wait_for(self, future: Future[_T], seconds: float = _CALL_SECONDS, otherwise: str = UNCONFIRMED) -> _T:
         try:
-            return future.result(_CALL_SECONDS)
+            return future.result(seconds)
         except CancelledError as error:
             raise unavailable(CLOSED) from error
         except TimeoutError as error:
-            raise unavailable(UNCONFIRMED) from error
+            future.cancel()
+            raise unavailable(otherwise) from error
         except Exception as error:
             raise explain(error) from error
 
@@ -171,22 +186,20 @@ class RabbitBroker:
         told, self._untold = self._untold, []
         await self._publisher.announce(told)
 
-    def _bury(self, lane: Lane, message: DeliveredMessage, reason: str) -> None:
-        self._keep(self._put_aside(lane, message, reason))
+    def _bury(self, lane: Lane, held: Held, task_id: str | None, reason: str) -> None:
+        self._keep(self._put_aside(lane, held, task_id, reason))
 
-    async def _put_aside(self, lane: Lane, message: DeliveredMessage, reason: str) -> None:
+    async def _put_aside(self, lane: Lane, held: Held, task_id: str | None, reason: str) -> None:
         """Among the dead letters first, out of the lane after; while that cannot be done it comes again, though only
         up to the limit of deliveries."""
-        task_id = None
-        with suppress(Poison):
-            task_id = decode(message.body)
         _log.error("broker: a message of lane %s goes to the dead letters: %s, task %s", lane.name, reason, task_id)
+        body = held.message.body if task_id is None else encode([task_id])
         try:
-            await self._publisher.bury(message.body, lane.name, reason, now(), task_id)
+            await self._publisher.bury(body, lane.name, reason, now(), task_id)
         except Unavailable:
-            lane.answer(message, Answer.BACK)
+            lane.answer(held, task_id, Answer.BACK)
         else:
-            lane.answer(message, Answer.DONE)
+            lane.answer(held, task_id, Answer.DONE)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

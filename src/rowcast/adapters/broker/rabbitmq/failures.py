@@ -37,8 +37,20 @@ _PERMISSIONS = (
     "RabbitMQ does not let this user declare or use queues that begin with rowcast. Allow it: rabbitmqctl "
     "set_permissions -p VHOST USER '^rowcast' '^(rowcast.*|amq.default)$' '^rowcast'."
 )
-_CERTIFICATE = "RabbitMQ's certificate is not trusted. Give ROWCAST_BROKER_URL a cafile, or correct the certificate."
-_SILENT = (
+_CERTIFICATE = (
+    "RabbitMQ's certificate is not trusted, or is of another name than the host in ROWCAST_BROKER_URL. Give the "
+    "address the certificate of who signed it, ?cafile=/path/to/ca.pem, or correct the certificate."
+)
+_CERTIFICATE_FILE = (
+    "A certificate or key that ROWCAST_BROKER_URL names (cafile, certfile, keyfile) cannot be read, or is none in PEM "
+    "form. Correct the path or the file."
+)
+_ENCRYPTION = (
+    "RabbitMQ and Rowcast do not agree on an encrypted connection. Correct the port: amqps:// needs the one that "
+    "speaks TLS, usually 5671, and amqp:// the other, usually 5672. Where RabbitMQ asks clients for a certificate, "
+    "give ROWCAST_BROKER_URL a certfile and a keyfile."
+)
+SILENT = (
     "RabbitMQ does not answer. Start it, or correct the host and port of ROWCAST_BROKER_URL; tasks wait in the "
     "database."
 )
@@ -50,6 +62,8 @@ def unavailable(message: str) -> Unavailable:
 
 def explain(error: BaseException) -> Unavailable:
     """The error as an operator can act on it."""
+    if isinstance(error.__cause__, ssl.SSLError):  # RabbitMQ's part in it: the library has it as a lost connection
+        return unavailable(_CERTIFICATE if isinstance(error.__cause__, ssl.SSLCertVerificationError) else _ENCRYPTION)
     match error:
         case Unavailable():
             return error
@@ -63,9 +77,9 @@ def explain(error: BaseException) -> Unavailable:
             return unavailable(LOST)
         case asyncio.CancelledError():
             return unavailable(CLOSED)
-        case ssl.SSLError():
-            return unavailable(_CERTIFICATE)
+        case ssl.SSLError() | FileNotFoundError() | IsADirectoryError() | PermissionError():  # ours: before it connects
+            return unavailable(_CERTIFICATE_FILE)
         case OSError() | TimeoutError():
-            return unavailable(_SILENT)
+            return unavailable(SILENT)
         case _:
             return unavailable(f"RabbitMQ cannot be used: {type(error).__name__}. Look at its log.")

@@ -34,23 +34,33 @@ class Answer(Enum):
     BACK = "back"
 
 
+@dataclass(slots=True)
+class Held:
+    """A message, of which the broker hears once its tasks are answered for. One that names no task has a None among
+    them. If one task is to come back all do: those that were done are found to be so."""
+
+    message: DeliveredMessage
+    open: set[str | None]
+    back: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class RabbitDelivery:
-    """A message in the hands of a thread."""
+    """A task of a message in the hands of a thread."""
 
     task_id: str
     reply_to: str | None
-    message: DeliveredMessage = field(repr=False)
+    _held: Held = field(repr=False)
     _lane: Lane = field(repr=False)
 
     def done(self) -> None:
-        self._lane.answer(self.message, Answer.DONE)
+        self._lane.answer(self._held, self.task_id, Answer.DONE)
 
     def back(self) -> None:
-        self._lane.answer(self.message, Answer.BACK)
+        self._lane.answer(self._held, self.task_id, Answer.BACK)
 
     def refuse(self, reason: str) -> None:
-        self._lane.bury(self.message, reason)
+        self._lane.bury(self._held, self.task_id, reason)
 
 
 class Lane:
@@ -66,7 +76,7 @@ class Lane:
         prefetch: int,
         *,
         loop: asyncio.AbstractEventLoop,
-        bury: Callable[[Lane, DeliveredMessage, str], None],
+        bury: Callable[[Lane, Held, str | None, str], None],
     ) -> None:
         self.name = name
         self._prefetch = prefetch
@@ -76,7 +86,7 @@ class Lane:
         self._arrived: deque[RabbitDelivery] = deque()
         self._waiting = 0
         self._wanted_until = 0.0
-        self._answers: deque[tuple[DeliveredMessage, Answer]] = deque()
+        self._answers: deque[tuple[Held, str | None, Answer]] = deque()
         self._over = False
         self._signalled = False
         self._signal = asyncio.Event()
@@ -97,15 +107,15 @@ class Lane:
                 self._wanted_until = 0.0 if hand_to_hand else time.monotonic() + _IDLE_SECONDS
             return [] if self._over else taken
 
-    def answer(self, message: DeliveredMessage, answer: Answer) -> None:
-        """Take note of what became of a message; the broker hears of it soon."""
-        self._answers.append((message, answer))
+    def answer(self, held: Held, task_id: str | None, answer: Answer) -> None:
+        """Take note of what became of a task; the broker hears of it soon."""
+        self._answers.append((held, task_id, answer))
         self._wake()
 
-    def bury(self, message: DeliveredMessage, reason: str) -> None:
-        """Have a message put among the dead letters."""
+    def bury(self, held: Held, task_id: str, reason: str) -> None:
+        """Have a task put among the dead letters."""
         with suppress(RuntimeError):  # the loop has closed: the message will come again
-            self._loop.call_soon_threadsafe(self._bury, self, message, reason)
+            self._loop.call_soon_threadsafe(self._bury, self, held, task_id, reason)
 
     def end(self) -> None:
         """Wake every thread with nothing."""
@@ -140,13 +150,21 @@ class Lane:
     async def flush(self) -> None:
         """Tell the broker the answers that the threads have given."""
         while self._answers:
-            message, answer = self._answers.popleft()
-            if message.channel is not self._channel or message.delivery_tag is None:
-                continue  # of an earlier connection
-            if answer is Answer.DONE:
-                await self._channel.basic_ack(message.delivery_tag, wait=False)
-            else:
-                await self._channel.basic_nack(message.delivery_tag, requeue=True, wait=False)
+            held, task_id, answer = self._answers.popleft()
+            if task_id not in held.open:
+                continue  # answered twice
+            held.open.discard(task_id)
+            held.back |= answer is Answer.BACK
+            if not held.open:
+                await self._settle(held.message, back=held.back)
+
+    async def _settle(self, message: DeliveredMessage, *, back: bool) -> None:
+        if message.channel is not self._channel or message.delivery_tag is None:
+            return  # of an earlier connection
+        if back:
+            await self._channel.basic_nack(message.delivery_tag, requeue=True, wait=False)
+        else:
+            await self._channel.basic_ack(message.delivery_tag, wait=False)
 
     async def _subscribe_or_not(self, channel: AbstractChannel) -> None:
         """Before the answers are told: an answer makes room for the next message, which may not be wanted any more."""
@@ -163,20 +181,20 @@ class Lane:
         with self._changed:
             if self._waiting:
                 return
-            for delivery in self._arrived:
-                self._answers.append((delivery.message, Answer.BACK))
-            self._arrived.clear()
+            given, self._arrived = self._arrived, deque()
+        for delivery in given:
+            delivery.back()
 
     async def _receive(self, message: DeliveredMessage) -> None:
-        properties = message.header.properties
         try:
-            task_id = decode(message.body)
+            task_ids = decode(message.body)
         except Poison as poison:
-            self._bury(self, message, poison.reason)
+            self._bury(self, Held(message, {None}), None, poison.reason)
             return
+        reply_to, held = message.header.properties.reply_to, Held(message, {*task_ids})
         with self._changed:
-            self._arrived.append(RabbitDelivery(task_id, properties.reply_to, message, self))
-            self._changed.notify()
+            self._arrived.extend(RabbitDelivery(task_id, reply_to, held, self) for task_id in task_ids)
+            self._changed.notify(len(task_ids))
 
     def _cancelled(self, frame: object) -> None:
         """Somebody has deleted the queue: a new connection declares it again."""

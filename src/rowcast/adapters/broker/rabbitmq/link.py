@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-import aio_pika
+from aio_pika.connection import Connection, make_url
 
 from rowcast.adapters.broker.rabbitmq.failures import BLOCKED, LOST, explain, unavailable
 from rowcast.adapters.broker.rabbitmq.topology import declare
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from aio_pika.abc import AbstractConnection
 
 _CONNECT_SECONDS = 10
-_HEARTBEAT_SECONDS = 20
+_HEARTBEAT_SECONDS = 10
+"""Half of that between two signs of life; a broker that has been silent for three and a bit is taken for gone."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 _READY_SECONDS = 0.1
 
@@ -64,6 +66,7 @@ class Link:
         self._health = health
         self._connection: AbstractConnection | None = None
         self._up = asyncio.Event()
+        self._tried = asyncio.Event()
         self._stopping = asyncio.Event()
         self.trouble: str | None = None
         """Why there is no connection; None while there is, or while the first is being made."""
@@ -77,6 +80,7 @@ class Link:
                 await self._live(parts)
             except Exception as error:  # noqa: BLE001  (whatever it is, trying again is the answer)
                 self.trouble = explain(error).message
+                self._tried.set()
             if self._up.is_set():
                 pause = _FIRST_PAUSE
             self._up.clear()
@@ -121,11 +125,11 @@ class Link:
         return False
 
     async def _connected(self) -> None:
-        """Wait for the first connection, or for one that has only just been lost."""
-        patience = _CONNECT_SECONDS if self.trouble is None else 2 * _FIRST_PAUSE
+        """Wait for the first attempt to connect, or for the next when a connection has only just been lost."""
+        first = not self._tried.is_set()
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._up.wait()
+            async with asyncio.timeout(_CONNECT_SECONDS if first else 2 * _FIRST_PAUSE):
+                await (self._tried if first else self._up).wait()
 
     async def _live(self, parts: Sequence[Part]) -> None:
         connection = await self._connect()
@@ -135,15 +139,21 @@ class Link:
                 await part.prepare(connection)
             self._connection, self.trouble = connection, None
             self._up.set()
+            self._tried.set()
             self._health.note(self._name, None)
             await _first_to_end([self._stopping.wait(), _closed(connection), *(part.serve() for part in parts)])
         raise unavailable(LOST)
 
     async def _connect(self) -> AbstractConnection:
-        properties = {"connection_name": f"rowcast {self._name}"}
-        return await aio_pika.connect(
-            self._url, timeout=_CONNECT_SECONDS, client_properties=dict(properties), heartbeat=_HEARTBEAT_SECONDS
-        )
+        address = make_url(self._url, heartbeat=_HEARTBEAT_SECONDS)
+        connection = Connection(address, client_properties={"connection_name": f"rowcast {self._name}"})
+        try:
+            await connection.connect(timeout=_CONNECT_SECONDS)
+        except BaseException:
+            # Else it closes itself when it is collected, which may be on a thread that has no loop: with a warning.
+            await connection.close()
+            raise
+        return connection
 
 
 async def _closed(connection: AbstractConnection) -> None:

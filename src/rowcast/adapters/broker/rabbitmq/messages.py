@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 VERSION = 1
 """Raised when an older worker could not understand a message any more; it refuses what it does not know."""
@@ -19,13 +20,18 @@ class Poison(Exception):
         self.reason = reason
 
 
-def encode(task_id: str) -> bytes:
-    """The body of a message about one task."""
-    return b'{"v":%d,"task":"%s"}' % (VERSION, task_id.encode())
+def encode(task_ids: Sequence[str]) -> bytes:
+    """The body of a message about some tasks."""
+    return b'{"v":%d,"tasks":["%b"]}' % (VERSION, b'","'.join(task_id.encode() for task_id in task_ids))
 
 
-def decode(body: bytes) -> str:
-    """The id of the task that a message is about.
+def parcels(task_ids: Sequence[str], most: int) -> list[Sequence[str]]:
+    """The ids in their order, up to ``most`` for each message."""
+    return [task_ids[start : start + most] for start in range(0, len(task_ids), most)]
+
+
+def decode(body: bytes) -> list[str]:
+    """The ids of the tasks that a message is about, each once; there is one at least.
 
     Raises:
         Poison: it is no such message.
@@ -38,7 +44,11 @@ def decode(body: bytes) -> str:
         raise Poison("message_unreadable")
     if said["v"] != VERSION:
         raise Poison("message_version_unknown")
-    task_id = said.get("task")
-    if not isinstance(task_id, str) or not _ID.fullmatch(task_id):
+    named = said.get("tasks")
+    if not isinstance(named, list) or not named or not all(map(_is_id, named)):
         raise Poison("message_unreadable")
-    return task_id
+    return list(dict.fromkeys(named))
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and _ID.fullmatch(value) is not None

@@ -14,7 +14,7 @@ from aiormq import spec as amqp
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError, PublishError
 
 from rowcast.adapters.broker.rabbitmq.failures import BLOCKED, LOST, QUEUE_GONE, UNCONFIRMED, explain, unavailable
-from rowcast.adapters.broker.rabbitmq.messages import encode
+from rowcast.adapters.broker.rabbitmq.messages import encode, parcels
 from rowcast.adapters.broker.rabbitmq.topology import DEAD, queue_of
 from rowcast.errors import Unavailable
 
@@ -31,6 +31,7 @@ _LOOK_SECONDS, _LOOKS = 0.5, 20
 
 _PERSISTENT = 2
 _AT_ONCE = 500
+_TOLD_TOGETHER = 500
 
 _log = logging.getLogger(__name__)
 
@@ -61,15 +62,16 @@ class Publisher:
             for end in ends:
                 end.cancel()
 
-    async def publish(self, lane: str, task_ids: Sequence[str]) -> None:
-        """Put ids into a lane. Returns when the broker has them all on disk.
+    async def publish(self, lane: str, task_ids: Sequence[str], together: int = 1) -> None:
+        """Put ids into a lane, up to ``together`` in one message. Returns when the broker has them all on disk.
 
         Raises:
             Unavailable: it has not confirmed all of them; some may be there nevertheless.
         """
         await self._link.connection()
-        for start in range(0, len(task_ids), _AT_ONCE):
-            await self._confirm(self._put(lane, task_id) for task_id in task_ids[start : start + _AT_ONCE])
+        messages = parcels(task_ids, together)
+        for start in range(0, len(messages), _AT_ONCE):
+            await self._confirm(self._put(lane, parcel) for parcel in messages[start : start + _AT_ONCE])
 
     async def bury(self, body: bytes, lane: str, reason: str, died_at: datetime, task_id: str | None) -> None:
         """Put a message that nobody can do anything with among the dead letters.
@@ -92,20 +94,21 @@ class Publisher:
         if self._plain is None or await self._link.blocked():
             return
         with suppress(AMQPError, ChannelInvalidStateError, OSError, RuntimeError):
-            for reply_to, task_id in told:
-                properties = amqp.Basic.Properties(correlation_id=task_id, message_id=task_id)
-                await self._plain.basic_publish(
-                    encode(task_id), routing_key=reply_to, properties=properties, wait=False
-                )
+            for reply_to, task_ids in _by_address(told).items():
+                for parcel in parcels(task_ids, _TOLD_TOGETHER):
+                    properties = amqp.Basic.Properties(correlation_id=_correlation(parcel))
+                    await self._plain.basic_publish(
+                        encode(parcel), routing_key=reply_to, properties=properties, wait=False
+                    )
 
-    async def _put(self, lane: str, task_id: str) -> None:
+    async def _put(self, lane: str, task_ids: Sequence[str]) -> None:
         properties = amqp.Basic.Properties(
             content_type="application/json",
             delivery_mode=_PERSISTENT,
-            correlation_id=task_id,
+            correlation_id=_correlation(task_ids),
             reply_to=self._reply_to(),
         )
-        await self._send(queue_of(lane), encode(task_id), properties)
+        await self._send(queue_of(lane), encode(task_ids), properties)
 
     async def _send(self, queue: str, body: bytes, properties: amqp.Basic.Properties) -> None:
         if self._confirmed is None:
@@ -138,6 +141,18 @@ class Publisher:
             self.renew()
             return unavailable(QUEUE_GONE)
         return explain(error) if isinstance(error, Unavailable | OSError) else unavailable(LOST)
+
+
+def _correlation(task_ids: Sequence[str]) -> str | None:
+    """The id of a message about one task; that of any other is of no use to anybody."""
+    return task_ids[0] if len(task_ids) == 1 else None
+
+
+def _by_address(told: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    addressed: dict[str, list[str]] = {}
+    for reply_to, task_id in told:
+        addressed.setdefault(reply_to, []).append(task_id)
+    return addressed
 
 
 async def _underlying(channel: AbstractChannel) -> Channel:

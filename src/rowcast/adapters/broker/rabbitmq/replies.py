@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiormq.exceptions import ChannelLockedResource
 
+from rowcast.adapters.broker.rabbitmq.messages import Poison, decode
 from rowcast.adapters.broker.rabbitmq.topology import PREFIX
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Replies:
     """The queue to which other processes send ids of tasks that this one has submitted."""
 
     def __init__(self) -> None:
-        self._heard: Callable[[str], None] | None = None
+        self._heard: Callable[[Sequence[str]], None] | None = None
         self._asked = asyncio.Event()
         self._name = _new_name()
         self._connection: AbstractConnection | None = None
@@ -34,12 +36,12 @@ class Replies:
         """What to answer to; None when nobody listens."""
         return self._name if self._heard else None
 
-    def hear(self, task_id: str) -> None:
+    def hear(self, task_ids: Sequence[str]) -> None:
         """Pass the word on to whoever listens in this process."""
         if self._heard:
-            self._heard(task_id)
+            self._heard(task_ids)
 
-    def listen(self, heard: Callable[[str], None], loop: asyncio.AbstractEventLoop) -> None:
+    def listen(self, heard: Callable[[Sequence[str]], None], loop: asyncio.AbstractEventLoop) -> None:
         self._heard = heard
         loop.call_soon_threadsafe(self._asked.set)
 
@@ -67,9 +69,8 @@ class Replies:
         await underlay.basic_consume(self._name, self._receive, no_ack=True)
 
     async def _receive(self, message: DeliveredMessage) -> None:
-        task_id = message.header.properties.correlation_id
-        if task_id:
-            self.hear(task_id)
+        with suppress(Poison):  # of a version that this one does not know: whoever waits also looks by themselves
+            self.hear(decode(message.body))
 
 
 def _new_name() -> str:

@@ -1,7 +1,8 @@
-"""Receipt ids: 32 hexadecimal digits, twelve of its millisecond, three of the part of it, and the others random.
+"""Ids of receipts and transfers: 32 hexadecimal digits, twelve of the millisecond, three of the part of it, and the
+others random.
 
-So receipts are in the order of time by their primary key alone, a new one goes to the end of the index, and an id
-cannot be guessed: 68 bits of it are random.
+So they are in the order of time by their primary key alone, a new one goes to the end of the index, and an id cannot be
+guessed: 68 bits of it are random.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from datetime import UTC, datetime
 _EARLIEST, _LATEST = 0, 2**48 - 1
 
 
-def new_receipt_id() -> str:
+def new_timed_id() -> str:
     return f"{(time.time_ns() << 12) // 1_000_000:015x}{os.urandom(9).hex()[1:]}"
 
 
-def moment_of(receipt_id: str) -> datetime:
-    """When the receipt was made, to the millisecond."""
-    seconds, milliseconds = divmod(int(receipt_id[:12], 16), 1000)
+def moment_of(timed_id: str) -> datetime:
+    """When it was made, to the millisecond."""
+    seconds, milliseconds = divmod(int(timed_id[:12], 16), 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000)
 
 

@@ -1,6 +1,6 @@
 from contextlib import ExitStack
 
-from rowcast.parts import INCOMING, PLACES, SCRATCH, emptied, place_of_its_own
+from rowcast.folders import INCOMING, PLACES, SCRATCH, emptied, place_of_its_own
 
 
 def test_a_place_of_its_own_goes_with_its_process(tmp_path):

@@ -1,0 +1,1 @@
+"""Servers that people sign in with: GitHub, and whatever speaks OpenID Connect."""

@@ -1,0 +1,1 @@
+"""Credits: what predictions cost, and the ledger of who has and who pays."""

@@ -1,0 +1,1 @@
+"""gRPC: services over the same use cases as REST, on a port of their own."""

@@ -1,0 +1,178 @@
+"""What every call over gRPC goes through: who is calling, whether they may, whether there is still time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from rowcast.accounts.audit import caller_address
+from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.grpc.errors import refuse, translated
+from rowcast.entrypoints.grpc.loop import over
+from rowcast.entrypoints.rest.security import Rule
+from rowcast.entrypoints.services import Services
+from rowcast.errors import TooMany, Unauthenticated
+
+Handler = Callable[[Any, grpc.ServicerContext, Principal | None], Any]
+
+
+class Method:
+    """How a method is answered: by ``handler``, for callers whom ``rule`` admits; None is anyone. One that ``waits``
+    holds a thread without keeping a processor busy, and has threads of its own."""
+
+    def __init__(self, handler: Handler, rule: Rule | None, *, waits: bool = False) -> None:
+        self.handler = handler
+        self.rule = rule
+        self.waits = waits
+
+
+class Threads(ThreadPoolExecutor):
+    """Threads that know how many calls they have, and take no more than ``most``."""
+
+    def __init__(self, count: int, most: int, name: str) -> None:
+        super().__init__(count, thread_name_prefix=name)
+        self._most = most
+        self._calls = 0
+        self._lock = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        return self._calls >= self._most
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        with self._lock:
+            self._calls += 1
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._calls -= 1
+
+
+class Crowding(grpc.ServerInterceptor):
+    """Tells callers to come again while the threads that would answer them have too much to do."""
+
+    def __init__(self, threads: Threads, refusing: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._refusing = refusing
+
+    def intercept_service(
+        self, continuation: Callable[[grpc.HandlerCallDetails], Any], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler = continuation(handler_call_details)
+        if handler is None or not _threads_of(handler, self._threads).full:
+            return handler
+        return grpc.unary_unary_rpc_method_handler(_given_to(self._refusing, _too_many))
+
+
+def _too_many(_: Any, context: grpc.ServicerContext) -> None:
+    refuse(context, TooMany("too_many_calls", "The server has too many calls to answer. Try again in a moment."))
+
+
+def _threads_of(handler: Any, usual: Threads) -> Threads:
+    kinds = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+    behaviour = next(filter(None, (getattr(handler, kind, None) for kind in kinds)), None)
+    own = getattr(behaviour, "experimental_thread_pool", usual)
+    return own if isinstance(own, Threads) else usual
+
+
+def _given_to(threads: ThreadPoolExecutor | None, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+    """The behaviour, to be run by these threads: by the attribute that the library looks for."""
+    if threads is not None:
+        setattr(behaviour, "experimental_thread_pool", threads)  # noqa: B010  (functions declare none)
+    return behaviour
+
+
+def service(
+    services: Services,
+    descriptor: ServiceDescriptor,
+    methods: dict[str, Method],
+    waiting: Threads | None = None,
+) -> grpc.GenericRpcHandler:
+    """The service that the descriptor describes, its methods answered by those handlers; ``waiting`` are the threads
+    for those that wait.
+
+    Raises:
+        AssertionError: a method has no handler, or a handler no method.
+    """
+    if set(methods) != set(descriptor.methods_by_name):
+        raise AssertionError(f"{descriptor.full_name} has other methods than those that are handled")
+    handlers = {
+        name: _handled(services, descriptor.methods_by_name[name], how, waiting if how.waits else None)
+        for name, how in methods.items()
+    }
+    return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
+
+
+def _handled(
+    services: Services, method: MethodDescriptor, how: Method, threads: Threads | None
+) -> grpc.RpcMethodHandler[Any, Any]:
+    request: type[Message] = GetMessageClass(method.input_type)
+    options: dict[str, Any] = {
+        "request_deserializer": request.FromString,
+        "response_serializer": lambda reply: reply.SerializeToString(),
+    }
+
+    def answer(asked: Any, context: grpc.ServicerContext) -> Any:
+        with translated(context, method.full_name):
+            return how.handler(asked, context, _admitted(services, context, how.rule))
+
+    def stream(asked: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        with translated(context, method.full_name):
+            yield from how.handler(asked, context, _admitted(services, context, how.rule))
+
+    _given_to(threads, answer)
+    _given_to(threads, stream)
+    match method.client_streaming, method.server_streaming:
+        case False, False:
+            return grpc.unary_unary_rpc_method_handler(answer, **options)
+        case False, True:
+            return grpc.unary_stream_rpc_method_handler(stream, **options)
+        case True, False:
+            return grpc.stream_unary_rpc_method_handler(answer, **options)
+        case _:
+            return grpc.stream_stream_rpc_method_handler(stream, **options)
+
+
+def _admitted(services: Services, context: grpc.ServicerContext, rule: Rule | None) -> Principal | None:
+    if not context.is_active():  # while it waited for a thread
+        raise over(context)
+    if rule is None:
+        return None
+    principal = caller(services, context)
+    rule.check(principal)
+    return principal
+
+
+def caller(services: Services, context: grpc.ServicerContext) -> Principal:
+    """Who is calling, by the key in the metadata.
+
+    Raises:
+        Unauthenticated: there is none, or it is not a valid one.
+        TooMany: the caller has a limit of requests a second, and reached it.
+    """
+    caller_address.set(_address(context.peer()))
+    sent = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
+    scheme, _, value = sent.get("authorization", "").partition(" ")
+    key = value.strip() if scheme.lower() == "bearer" else sent.get("x-api-key", "")
+    if not key:
+        message = "An API key is needed in the metadata: 'authorization' with 'Bearer rc_...', or 'x-api-key'."
+        raise Unauthenticated("key_missing", message)
+    principal = services.keyring.remembered(key) or services.keyring.authenticate(key)
+    if principal.limits is not None:
+        services.rates.take(principal)
+    return principal
+
+
+def _address(peer: str) -> str:
+    """The address without its kind and port, as in ``ipv4:127.0.0.1:5000``."""
+    return peer.partition(":")[2].rpartition(":")[0].strip("[]")

@@ -1,0 +1,1 @@
+"""The pages for people who sign in: HTML without scripts, in Russian and English."""

@@ -1,0 +1,262 @@
+"""The V2 door over HTTP: an ASGI application of its own, for every answer here, errors too, has the protocol's form."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+from anyio import to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from rowcast.accounts.principal import Principal, Role
+from rowcast.accounts.principal import Scope as Permission
+from rowcast.entrypoints.rest import problems
+from rowcast.entrypoints.rest.limits import whole_body, within
+from rowcast.entrypoints.rest.security import Rule, caller
+from rowcast.entrypoints.services import Services
+from rowcast.entrypoints.v2 import described, repository
+from rowcast.entrypoints.v2.infer import infer, served
+from rowcast.entrypoints.v2.outputs import render
+from rowcast.entrypoints.v2.tensors import read
+from rowcast.errors import InvalidInput, NotFound, TooLarge
+from rowcast.scoring.requests import strictly
+
+PREFIX = "/v2"
+HEADER_LENGTH = b"inference-header-content-length"
+_KEPT_HEADERS = frozenset({b"retry-after", b"www-authenticate", b"allow"})
+READER = Rule(frozenset(Role), (Permission.READ,))
+PREDICTOR = Rule(frozenset(Role), (Permission.PREDICT,))
+TRAINER = Rule(frozenset({Role.ADMIN, Role.ANALYST}), (Permission.TRAIN,))
+_MODEL = r"/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
+
+
+class Call(NamedTuple):
+    """What an operation is given: who calls (None where anyone may), the parts of the address, headers and body."""
+
+    principal: Principal | None
+    parts: Mapping[str, str]
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+class Reply(NamedTuple):
+    """The status and body of an answer; with ``header_length`` binary sections follow after so many bytes of JSON."""
+
+    status: int
+    body: bytes
+    header_length: int | None = None
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+
+class _IndexRequest(msgspec.Struct):
+    ready: bool = False
+
+
+Operation = Callable[[Call], Awaitable[Reply]]
+
+
+class Route(NamedTuple):
+    """An operation: its method, the pattern of its path, whom it admits (None: anyone), and what answers it."""
+
+    method: str
+    path: re.Pattern[str]
+    rule: Rule | None
+    answer: Operation
+
+
+class V2:
+    """The application, for paths that begin with ``/v2``."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.routes = [
+            _route("POST", rf"{_MODEL}/infer", PREDICTOR, self._infer),
+            _route("GET", "", READER, self._server),
+            _route("GET", "/health/live", None, self._live),
+            _route("GET", "/health/ready", None, self._ready),
+            _route("GET", "/models/stats", READER, self._all_statistics),
+            _route("GET", rf"{_MODEL}", READER, self._metadata),
+            _route("GET", rf"{_MODEL}/ready", READER, self._model_ready),
+            _route("GET", rf"{_MODEL}/config", READER, self._config),
+            _route("GET", rf"{_MODEL}/stats", READER, self._model_statistics),
+            _route("POST", "/repository/index", READER, self._index),
+            _route("POST", r"/repository/models/(?P<model>[^/]+)/load", TRAINER, self._load),
+            _route("POST", r"/repository/models/(?P<model>[^/]+)/unload", TRAINER, self._unload),
+        ]
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether the address is one of the protocol's."""
+        path: str = scope.get("path", "")
+        return scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            reply = await self._answered(scope, receive)
+        except ClientDisconnect:
+            return
+        except Exception as error:  # noqa: BLE001  (the last to see it)
+            reply = _refusal(problems.answer_to(error, f"{scope['method']} {PREFIX}"))
+        await _send(reply, send)
+
+    async def _answered(self, scope: Scope, receive: Receive) -> Reply:
+        route, parts = self._route(scope)
+        headers = dict(scope["headers"])
+        principal = None
+        if route.rule is not None:
+            principal = await caller(self._services, scope)
+            route.rule.check(principal)
+        limit = self._services.settings.max_body_bytes
+        body = await whole_body(within(scope, receive, limit)) if route.method == "POST" else b""
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            body = _decompressed(body, headers[b"content-encoding"], limit)
+        return await route.answer(Call(principal, parts, headers, body))
+
+    def _route(self, scope: Scope) -> tuple[Route, dict[str, str]]:
+        path: str = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
+        path = path.partition("?")[0].removeprefix(PREFIX)
+        path = path.removesuffix("/")
+        allowed = []
+        for route in self.routes:
+            found = route.path.fullmatch(path)
+            if found and route.method == scope["method"]:
+                return route, {name: unquote(part) for name, part in found.groupdict().items() if part}
+            if found:
+                allowed.append(route.method)
+        if allowed:
+            raise HTTPException(405, f"This address takes {allowed[0]}.", {"Allow": allowed[0]})
+        raise NotFound("not_found", "There is nothing at this address of the V2 protocol.")
+
+    async def _infer(self, call: Call) -> Reply:
+        assert call.principal is not None
+        found = await served(self._services, call.principal, call.parts["model"], call.parts.get("version", ""))
+        asked = read(call.body, _header_length(call.headers))
+        done = await infer(self._services, call.principal, found, asked)
+        return Reply(200, *render(done.model, asked, done.receipt, done.outputs))
+
+    async def _server(self, call: Call) -> Reply:
+        return _json(described.SERVER)
+
+    async def _live(self, call: Call) -> Reply:
+        return _json({"live": True})
+
+    async def _ready(self, call: Call) -> Reply:
+        ready = await to_thread.run_sync(repository.is_ready, self._services)
+        return _json({"ready": ready}, 200 if ready else 503)
+
+    async def _metadata(self, call: Call) -> Reply:
+        assert call.principal is not None
+        found = await served(self._services, call.principal, call.parts["model"], call.parts.get("version", ""))
+        versions = repository.versions(self._services, call.principal, found.model.name)
+        return _json(described.metadata(found.model, versions))
+
+    async def _config(self, call: Call) -> Reply:
+        assert call.principal is not None
+        found = await served(self._services, call.principal, call.parts["model"], call.parts.get("version", ""))
+        return _json(described.config(found.model))
+
+    async def _model_ready(self, call: Call) -> Reply:
+        assert call.principal is not None
+        name, version = call.parts["model"], call.parts.get("version", "")
+        ready = await to_thread.run_sync(repository.is_loaded, self._services, call.principal, name, version)
+        return _json({"name": name, "ready": ready}, 200 if ready else 503)
+
+    async def _model_statistics(self, call: Call) -> Reply:
+        assert call.principal is not None
+        found = await served(self._services, call.principal, call.parts["model"], call.parts.get("version", ""))
+        return _json({"model_stats": [self._services.statistics.shown(found.model.name, found.model.number)]})
+
+    async def _all_statistics(self, call: Call) -> Reply:
+        assert call.principal is not None
+        index = repository.index(self._services, call.principal)
+        return _json(
+            {"model_stats": [self._services.statistics.shown(one["name"], int(one["version"])) for one in index]}
+        )
+
+    async def _index(self, call: Call) -> Reply:
+        assert call.principal is not None
+        asked = strictly(call.body, _IndexRequest, '{"ready": true or false}') if call.body.strip() else _IndexRequest()
+        return _json(repository.index(self._services, call.principal, only_ready=asked.ready))
+
+    async def _load(self, call: Call) -> Reply:
+        assert call.principal is not None
+        await to_thread.run_sync(repository.load, self._services, call.principal, call.parts["model"])
+        return _json({})
+
+    async def _unload(self, call: Call) -> Reply:
+        assert call.principal is not None
+        repository.unload(self._services, call.principal, call.parts["model"])
+        return _json({})
+
+
+def _route(method: str, path: str, rule: Rule | None, answer: Operation) -> Route:
+    return Route(method, re.compile(path), rule, answer)
+
+
+def _json(content: Any, status: int = 200) -> Reply:
+    return Reply(status, msgspec.json.encode(content))
+
+
+def _header_length(headers: Mapping[bytes, bytes]) -> int | None:
+    value = headers.get(HEADER_LENGTH)
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 12:
+        raise InvalidInput("tensors_invalid", "Inference-Header-Content-Length is a number of bytes.")
+    return int(value)
+
+
+def _decompressed(body: bytes, encoding: bytes, limit: int) -> bytes:
+    """The body as it was before it was made smaller.
+
+    Raises:
+        InvalidInput: it is damaged, or in a form that is not known here.
+        TooLarge: there is more of it than the limit.
+    """
+    if encoding not in (b"gzip", b"deflate"):
+        raise InvalidInput("encoding_unknown", "Content-Encoding is gzip or deflate here, or none.")
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        unpacked = unpacking.decompress(body, limit)
+    except zlib.error:
+        raise InvalidInput("encoding_invalid", "The body is not what its Content-Encoding says.") from None
+    if unpacking.unconsumed_tail:
+        raise TooLarge("body_too_large", f"The request unpacks to more than the {limit:,} bytes allowed here.")
+    if not unpacking.eof:
+        raise InvalidInput("encoding_invalid", "The body ends too early.")
+    return unpacked
+
+
+def _refusal(problem: problems.ProblemResponse) -> Reply:
+    """The protocol knows no 422: what is wrong with a request is 400."""
+    status = 400 if problem.status_code == 422 else problem.status_code
+    kept = [(name, value) for name, value in problem.raw_headers if name in _KEPT_HEADERS]
+    return Reply(status, msgspec.json.encode({"error": _sentence(bytes(problem.body))}), headers=kept)
+
+
+def _sentence(problem: bytes) -> str:
+    """What went wrong, with the first places at fault."""
+    told = msgspec.json.decode(problem)
+    places = [_place(one) for one in told.get("problems", [])[:5]]
+    # What can be asked for by the other door is left out.
+    detail = told["detail"].partition(";")[0] + ":" if told["code"] == "rows_invalid" else told["detail"]
+    return " ".join([detail, *places])
+
+
+def _place(problem: dict[str, Any]) -> str:
+    where = ", ".join(f"{name} {problem[name]}" for name in ("row", "field") if name in problem)
+    return f"({where}: {problem['message']})"
+
+
+async def _send(reply: Reply, send: Send) -> None:
+    kind = b"application/json" if reply.header_length is None else b"application/octet-stream"
+    headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", kind), *reply.headers]
+    if reply.header_length is not None:
+        headers.append((HEADER_LENGTH, b"%d" % reply.header_length))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

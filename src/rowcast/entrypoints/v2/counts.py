@@ -1,0 +1,81 @@
+"""How often models answered, and how long it took: the statistics extension. Of this process, since its start."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class _Durations:
+    count: int = 0
+    ns: int = 0
+
+    def add(self, ns: int) -> None:
+        self.count += 1
+        self.ns += ns
+
+    def shown(self) -> dict[str, int]:
+        return {"count": self.count, "ns": self.ns}
+
+
+@dataclass(slots=True)
+class _Counts:
+    rows: int = 0
+    last_ms: int = 0
+    success: _Durations = field(default_factory=_Durations)
+    fail: _Durations = field(default_factory=_Durations)
+
+
+class Statistics:
+    """Counts by model and version. Safe to use from any thread."""
+
+    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+        self._clock = clock
+        self._counts: dict[tuple[str, int], _Counts] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def counting(self, model: str, version: int, rows: int) -> Iterator[None]:
+        """Count what is done within as one call of so many rows."""
+        begun = self._clock()
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._of(model, version).fail.add(self._clock() - begun)
+            raise
+        with self._lock:
+            counts = self._of(model, version)
+            counts.success.add(self._clock() - begun)
+            counts.rows += rows
+            counts.last_ms = time.time_ns() // 1_000_000
+
+    def shown(self, model: str, version: int) -> dict[str, Any]:
+        """As the protocol has it; what is not told apart here is 0."""
+        with self._lock:
+            counts = self._counts.get((model, version), _Counts())
+            none = _Durations().shown()
+            return {
+                "name": model,
+                "version": str(version),
+                "last_inference": counts.last_ms,
+                "inference_count": counts.rows,
+                "execution_count": counts.success.count,
+                "inference_stats": {
+                    "success": counts.success.shown(),
+                    "fail": counts.fail.shown(),
+                    "queue": none,
+                    "compute_input": none,
+                    "compute_infer": counts.success.shown(),
+                    "compute_output": none,
+                },
+                "batch_stats": [],
+            }
+
+    def _of(self, model: str, version: int) -> _Counts:
+        return self._counts.setdefault((model, version), _Counts())

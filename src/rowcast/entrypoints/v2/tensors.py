@@ -1,0 +1,248 @@
+"""Tensors on the wire: JSON with or without binary sections (Triton's binary data extension), and raw bytes as in gRPC.
+
+Whatever form they come in, they are flat and row-major here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain
+from math import prod
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from rowcast.errors import InvalidInput
+from rowcast.scoring.requests import strictly
+
+DTYPES = {
+    "BOOL": "|b1",
+    "UINT8": "|u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "|i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+}
+"""Numpy's names for the datatypes of the protocol that hold numbers; BYTES holds texts."""
+
+TEXT = "BYTES"
+_LENGTH_BYTES = 4
+_MOST_DIMENSIONS = 8
+_JSON_TYPES: dict[str, frozenset[type]] = {
+    "b": frozenset({bool}),
+    "u": frozenset({int}),
+    "i": frozenset({int}),
+    "f": frozenset({int, float, type(None)}),
+}
+_TEXT_TYPES = frozenset({str, type(None)})
+
+Cells = npt.NDArray[Any] | list[str | None]
+
+
+class Tensor(NamedTuple):
+    """``cells`` are an array of one dimension, or texts; NaN and None are missing."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    cells: Cells
+
+
+class Wanted(NamedTuple):
+    """An output that is asked for, and whether in binary form; ``classes`` of it as text, best first, if not 0."""
+
+    name: str
+    binary: bool
+    classes: int = 0
+
+
+class Asked(NamedTuple):
+    """A call. ``wanted`` is None for all outputs, then in binary form if ``binary``."""
+
+    id: str
+    inputs: list[Tensor]
+    wanted: list[Wanted] | None
+    binary: bool
+
+
+class _Input(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Output(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class _Request(msgspec.Struct):
+    inputs: list[_Input]
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Output] | None = None
+
+
+def read(body: bytes, header_length: int | None = None) -> Asked:
+    """A call as it was sent; with ``header_length`` so many bytes of it are JSON, and the others binary sections.
+
+    Raises:
+        InvalidInput: it is not of the protocol's form.
+    """
+    if header_length is not None and not 0 <= header_length <= len(body):
+        raise _invalid("Inference-Header-Content-Length is not within the body.")
+    head = body if header_length is None else body[:header_length]
+    request = strictly(head, _Request, '{"inputs": [{"name", "shape", "datatype", "data"}, ...]}')
+    sections = memoryview(body)[len(head) :]
+    sizes = [_size(one.parameters, "binary_data_size") for one in request.inputs]
+    if sum(size or 0 for size in sizes) != len(sections):
+        raise _invalid(f"The inputs' binary_data_size add up to other than the {len(sections):,} bytes after the JSON.")
+    starts = accumulate((size or 0 for size in sizes), initial=0)
+    inputs = [
+        _of_json(one) if size is None else of_raw(one.name, one.datatype, one.shape, sections[start : start + size])
+        for one, size, start in zip(request.inputs, sizes, starts, strict=False)
+    ]
+    binary = _flag(request.parameters, "binary_data_output")
+    wanted = None if request.outputs is None else [_wanted(one, binary) for one in request.outputs]
+    return Asked(request.id or "", inputs, wanted or None, binary)
+
+
+def of_raw(name: str, datatype: str, shape: Sequence[int], raw: memoryview | bytes) -> Tensor:
+    """A tensor from its bytes: little-endian numbers, or texts each after its length in four bytes.
+
+    Raises:
+        InvalidInput: they are not as many as the shape says, or no such datatype is known.
+    """
+    count = _count(name, shape)
+    if datatype == TEXT:
+        return Tensor(name, datatype, tuple(shape), _texts(name, memoryview(raw), count))
+    dtype = _dtype(name, datatype)
+    if len(raw) != count * dtype.itemsize:
+        raise _invalid(f"Input '{name}' has {len(raw):,} bytes, and its shape says {count * dtype.itemsize:,}.")
+    if dtype.kind == "b":
+        return Tensor(name, datatype, tuple(shape), np.frombuffer(raw, "|u1") != 0)
+    return Tensor(name, datatype, tuple(shape), np.frombuffer(raw, dtype))
+
+
+def of_values(name: str, datatype: str, shape: Sequence[int], values: Sequence[Any]) -> Tensor:
+    """A tensor from a flat list of plain values.
+
+    Raises:
+        InvalidInput: they are not as many as the shape says, or not of the datatype.
+    """
+    if len(values) != _count(name, shape):
+        raise _invalid(f"Input '{name}' has {len(values):,} values, and its shape says {_count(name, shape):,}.")
+    if datatype == TEXT:
+        if not _TEXT_TYPES.issuperset(map(type, values)):
+            raise _invalid(f"Input '{name}' is of BYTES: give texts, or null where one is not known.")
+        return Tensor(name, datatype, tuple(shape), list(values))
+    dtype = _dtype(name, datatype)
+    if not _JSON_TYPES[dtype.kind].issuperset(map(type, values)):
+        raise _invalid(f"Input '{name}' holds something that is no {datatype}.{_hint(dtype)}")
+    try:
+        with np.errstate(over="ignore"):
+            return Tensor(name, datatype, tuple(shape), np.array(values, dtype=dtype))
+    except OverflowError:
+        raise _invalid(f"Input '{name}' holds a number that is too large for {datatype}.") from None
+
+
+def raw_of(cells: npt.NDArray[Any] | Sequence[str]) -> bytes:
+    """The bytes of an output: see ``of_raw``."""
+    if isinstance(cells, np.ndarray):
+        return cells.tobytes()
+    encoded = [text.encode() for text in cells]
+    return b"".join(chain.from_iterable((len(text).to_bytes(_LENGTH_BYTES, "little"), text) for text in encoded))
+
+
+def _of_json(one: _Input) -> Tensor:
+    if one.data is None:
+        raise _invalid(f"Input '{one.name}' has no data.")
+    return of_values(one.name, one.datatype, one.shape, _flat(one.name, one.data))
+
+
+def _flat(name: str, data: list[Any]) -> list[Any]:
+    for _ in range(_MOST_DIMENSIONS):
+        if not data or not any(type(item) is list for item in data):
+            return data
+        if not all(type(item) is list for item in data):
+            break
+        data = list(chain.from_iterable(data))
+    raise _invalid(f"The data of input '{name}' is nested unevenly.")
+
+
+def _texts(name: str, raw: memoryview, count: int) -> list[str | None]:
+    texts: list[str | None] = []
+    place = 0
+    for _ in range(count):
+        start = place + _LENGTH_BYTES
+        place = start + int.from_bytes(raw[place:start], "little")
+        if start > len(raw) or place > len(raw):
+            raise _invalid(f"Input '{name}' ends before its {count:,} texts do.")
+        try:
+            texts.append(str(raw[start:place], "utf-8"))
+        except UnicodeDecodeError:
+            raise _invalid(f"Input '{name}' holds a text that is not UTF-8.") from None
+    if place != len(raw):
+        raise _invalid(f"Input '{name}' has more bytes than its {count:,} texts.")
+    return texts
+
+
+def _count(name: str, shape: Sequence[int]) -> int:
+    if not 0 < len(shape) <= _MOST_DIMENSIONS or any(size < 0 for size in shape):
+        raise _invalid(f"The shape of input '{name}' has 1 to {_MOST_DIMENSIONS} sizes, none of them negative.")
+    return prod(shape)
+
+
+def _dtype(name: str, datatype: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(DTYPES[datatype])
+    except KeyError:
+        known = ", ".join([*DTYPES, TEXT])
+        raise _invalid(f"Input '{name}' is of a datatype that is not known here. There are {known}.") from None
+
+
+def _hint(dtype: np.dtype[Any]) -> str:
+    return " Give numbers, or null where one is not known." if dtype.kind == "f" else " It may not be null either."
+
+
+def _wanted(one: _Output, binary: bool) -> Wanted:
+    named = one.parameters or {}
+    return Wanted(
+        one.name,
+        _flag(named, "binary_data") if "binary_data" in named else binary,
+        _size(named, "classification") or 0,
+    )
+
+
+def _size(parameters: dict[str, Any] | None, name: str) -> int | None:
+    value = (parameters or {}).get(name)
+    if value is None:
+        return None
+    if type(value) is not int or value < 0:
+        raise _invalid(f"The parameter {name} is a number from 0 on.")
+    return value
+
+
+def _flag(parameters: dict[str, Any] | None, name: str) -> bool:
+    value = (parameters or {}).get(name, False)
+    if type(value) is not bool:
+        raise _invalid(f"The parameter {name} is true or false.")
+    return value
+
+
+def _invalid(message: str) -> InvalidInput:
+    return InvalidInput("tensors_invalid", message)
+
+
+def names(tensors: Iterable[Tensor]) -> list[str]:
+    return [tensor.name for tensor in tensors]

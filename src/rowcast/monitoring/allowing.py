@@ -1,0 +1,33 @@
+"""Calls of those who have a limit of rows a day: counted in the transaction that puts their receipts on record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rowcast.credits.allowances import Use, spend
+from rowcast.credits.ledger import KeyLimit
+from rowcast.credits.statements import Run
+from rowcast.errors import TooMany
+from rowcast.monitoring.recording import Entry
+
+
+class Limited(NamedTuple):
+    """A receipt to be written, if there is room for its rows, and the key that it is paid with can still spend."""
+
+    entry: Entry
+    uses: tuple[Use, ...]
+    key: KeyLimit | None = None
+
+    @property
+    def size(self) -> int:
+        return self.entry.size
+
+
+def allowed(run: Run, requests: Sequence[Entry | Limited]) -> list[Entry | TooMany]:
+    """The entries in their order, or why one is not to be written."""
+    limited = [request for request in requests if isinstance(request, Limited)]
+    if not limited:
+        return [request for request in requests if isinstance(request, Entry)]
+    outcomes = iter(spend(run, [request.uses for request in limited]))
+    return [request if isinstance(request, Entry) else next(outcomes) or request.entry for request in requests]

@@ -1,0 +1,28 @@
+"""Charging: what calls cost is taken in the transaction that puts their receipts on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rowcast.credits.ledger import Asked, KeyLimit, Ledger
+from rowcast.credits.statements import Run
+from rowcast.errors import PaymentRequired, RowcastError
+from rowcast.monitoring.recording import Entry
+
+
+def charged(
+    ledger: Ledger, run: Run, entries: Sequence[Entry | RowcastError], keys: Mapping[str, KeyLimit | None]
+) -> list[Entry | RowcastError]:
+    """The entries in their order, each with the transfer that paid it, or why it is not paid and not to be written.
+    Those that cost nothing, and what was refused before, are as they were. ``keys`` are the API keys with a limit that
+    calls were made with, by the entries' ids."""
+    priced = [entry for entry in entries if isinstance(entry, Entry) and entry.price]
+    if not priced:
+        return list(entries)
+    asked = [Asked(entry.principal_id, entry.id, entry.price, keys.get(entry.id)) for entry in priced]
+    paid = iter(ledger.charge(run, asked))
+    return [_with(entry, next(paid)) if isinstance(entry, Entry) and entry.price else entry for entry in entries]
+
+
+def _with(entry: Entry, paid: str | PaymentRequired) -> Entry | PaymentRequired:
+    return entry._replace(transfer_id=paid) if isinstance(paid, str) else paid

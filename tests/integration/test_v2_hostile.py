@@ -1,0 +1,200 @@
+"""What a hostile caller sends to the V2 and MLflow doors: each gets its protocol's error, none a fault of ours, and the
+server's memory stays what it was."""
+
+import gzip
+import json
+import random
+import struct
+import threading
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+REQUESTS = 1000
+FLAT_BYTES = 150 * 2**20
+"""A single request may hold its body of up to 64 MB a few times over; a leak of a thousand holds far more."""
+
+
+@pytest.fixture(scope="module")
+def v2(tmp_path_factory, server_class, example):
+    server = server_class(tmp_path_factory.mktemp("v2") / "data").start()
+    with server.client() as client:
+        client.datasets.add(example, name="loans")
+        client.train_and_wait(dataset="loans", target="MIS_Status", preset="fast", algorithms=["lightgbm"], folds=2)
+    with httpx2.Client(base_url=server.url, headers={"X-API-Key": server.key}, timeout=60) as http:
+        http.server = server
+        yield http
+    server.stop()
+
+
+def resident(server):
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
+
+
+def tensor(chance):
+    """A tensor that may be right, and mostly is not."""
+    datatype = chance.choice(["FP32", "FP64", "INT64", "BYTES", "BOOL", "FP16", "BF16", "", "x" * 500])
+    shape = chance.choice([[1], [1, 1], [2, 1], [0], [-1, 1], [], [1] * 20, [2**40], [1, 7], ["1"], None, 1.5])
+    data = chance.choice([[1.0], [None], ["a"], [[1.0]], [[[]]], [], "abc", {"a": 1}, [True], [1e400], [2**70], None])
+    name = chance.choice(["GrAppv", "State", "nothing", "", "n" * 1000, "ünknown", "stats"])
+    made = {"name": name, "shape": shape, "datatype": datatype, "data": data}
+    made.pop(chance.choice([*made, "none of them"]), None)
+    return made
+
+
+def binary(chance):
+    """A body with a binary section, whose header may lie, and the length that is told."""
+    raw = chance.choice([b"", b"\x00" * 4, b"\xff" * 4, struct.pack("<I", 2**31) + b"abc", b"\x00" * 1000])
+    size = chance.choice([len(raw), len(raw) + 1, -1, 2**62, "4", None])
+    one = {"name": "GrAppv", "shape": [1, 1], "datatype": chance.choice(["FP32", "BYTES"])}
+    head = json.dumps({"inputs": [one | {"parameters": {"binary_data_size": size}}]}).encode()
+    told = chance.choice([len(head), 0, len(head) - 3, len(head) + len(raw) + 1, 10**15, "x", -1])
+    return head + raw, {"Inference-Header-Content-Length": str(told)}
+
+
+def request(chance):
+    """Address, headers and body of a call."""
+    kind = chance.randrange(6)
+    headers = {}
+    if kind == 0:
+        body, headers = binary(chance)
+    elif kind == 1:
+        body = chance.choice(
+            [b"", b"{", b"null", b"[]", b'"x"', b"\xff\xfe", b"[" * 10_000, b'{"inputs": NaN}', b"1" * 5000]
+        )
+    elif kind == 2:
+        body = chance.choice([gzip.compress(b"{}"), b"not packed", gzip.compress(b" " * 2**20)[:-20]])
+        headers["Content-Encoding"] = chance.choice(["gzip", "deflate", "br", "gzip, gzip", "x"])
+    else:
+        asked = {"inputs": [tensor(chance) for _ in range(chance.choice([0, 1, 2, 50]))]}
+        if chance.random() < 0.3:
+            asked["outputs"] = chance.choice(
+                [[{"name": "nothing"}], [], "x", [{}], [{"name": "label", "parameters": 5}]]
+            )
+        if chance.random() < 0.3:
+            asked["parameters"] = chance.choice([{"binary_data_output": "yes"}, [], {"a": {"b": {}}}])
+        if chance.random() < 0.2:
+            asked["id"] = chance.choice([5, "x" * 10_000, None, {}])
+        body = json.dumps(asked).encode()
+    path = chance.choice(
+        [
+            "/v2/models/loans/infer",
+            "/v2/models/loans/versions/1/infer",
+            "/v2/models/loans/versions/x%2F..%2Fy/infer",
+            "/v2/models/%00/infer",
+            "/v2/models/" + "a" * 3000 + "/infer",
+            "/v2/repository/index",
+            "/v2/repository/models/nothing/load",
+            "/mlflow/loans/invocations",
+        ]
+    )
+    if path.startswith("/mlflow"):
+        headers["Content-Type"] = chance.choice(["application/json", "text/csv", "text/plain", ""])
+    return path, headers, body
+
+
+def test_a_thousand_hostile_requests(v2):
+    chance = random.Random(20260101)
+    first = [
+        v2.post(path, headers=headers, content=body) for path, headers, body in (request(chance) for _ in range(50))
+    ]
+    before = resident(v2.server)
+    answers = first + [
+        v2.post(path, headers=headers, content=body)
+        for path, headers, body in (request(chance) for _ in range(REQUESTS - 50))
+    ]
+    for answer in answers:
+        assert answer.status_code in (200, 400, 404, 413), answer.text
+        if answer.status_code != 200:
+            said = answer.json()
+            key = "message" if answer.request.url.path.startswith("/mlflow") else "error"
+            assert isinstance(said[key], str), said
+            assert said[key]
+    assert sum(answer.status_code == 400 for answer in answers) > REQUESTS / 3
+    assert resident(v2.server) - before < FLAT_BYTES
+    assert v2.get("/v2/health/ready").status_code == 200
+
+
+def test_a_body_of_a_hundred_megabytes_is_refused_before_it_is_read(v2):
+    answer = v2.post("/v2/models/loans/infer", content=b" " * 100 * 2**20)
+    assert answer.status_code == 413
+    assert "allowed" in answer.json()["error"]
+
+
+def test_what_unpacks_to_more_than_the_limit_is_refused(v2):
+    packed = gzip.compress(b" " * 200 * 2**20, compresslevel=1)
+    answer = v2.post("/v2/models/loans/infer", content=packed, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+
+
+def test_slow_callers_hold_up_nobody(v2):
+    address = urlsplit(v2.server.url)
+    slow = [HTTPConnection(address.hostname, address.port) for _ in range(20)]
+    for connection in slow:
+        connection.putrequest("POST", "/v2/models/loans/infer")
+        connection.putheader("Content-Length", "100000")
+        connection.putheader("X-API-Key", v2.server.key)
+        connection.endheaders()
+        connection.send(b"{")
+    assert v2.get("/v2/models/loans").status_code == 200
+    for connection in slow:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/v2", "/v2/models/loans", "/v2/models/loans/config", "/v2/models/stats"])
+def test_a_key_is_needed_with_and_without_a_slash_at_the_end(v2, path):
+    for address in (path, path + "/"):
+        assert v2.get(address).status_code == 200
+        refused = httpx2.get(v2.server.url + address)
+        assert (refused.status_code, set(refused.json())) == (401, {"error"})
+        assert refused.headers["www-authenticate"]
+
+
+def test_methods_and_addresses_that_there_are_not(v2):
+    assert v2.get("/v2/nothing").json().keys() == {"error"}
+    wrong = v2.put("/v2/models/loans/infer")
+    assert (wrong.status_code, wrong.headers["allow"], set(wrong.json())) == (405, "POST", {"error"})
+
+
+def test_callers_get_their_own_rows(v2, example):
+    """Calls at the same time, each with an amount of its own, are each answered as they are alone."""
+    schema = v2.get("/v2/models/loans").json()["inputs"]
+    feature = {one["name"]: one for one in v2.get("/api/v1/models/loans/schema").json()["features"]}
+
+    def asked(amount):
+        cells = {one["name"]: feature[one["name"]]["example"] for one in schema} | {"GrAppv": amount}
+        return {
+            "id": str(amount),
+            "inputs": [
+                {
+                    "name": one["name"],
+                    "shape": [1, 1],
+                    "datatype": one["datatype"],
+                    "data": [cells[one["name"]] if one["datatype"] == "FP32" else str(cells[one["name"]])],
+                }
+                for one in schema
+            ],
+        }
+
+    def answer(amount):
+        reply = v2.post("/v2/models/loans/infer", json=asked(amount)).json()
+        assert reply["id"] == str(amount)
+        return reply["outputs"][0]["data"]
+
+    amounts = [1000.0 * number for number in range(1, 41)]
+    alone = {amount: answer(amount) for amount in amounts}
+    together = {}
+
+    def call(amount):
+        together[amount] = answer(amount)
+
+    threads = [threading.Thread(target=call, args=(amount,)) for amount in amounts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone
