@@ -3,27 +3,24 @@ it."""
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets.ports import Storage
 from rowcast.entrypoints.measures import Measures
 from rowcast.errors import InvalidInput, Unavailable
 from rowcast.folders import INCOMING, content_of, secret_in
+from rowcast.sign_in import mail_of, passwords_of, providers_of
 
 if TYPE_CHECKING:
-    from rowcast.accounts.passwords import Passwords
-    from rowcast.accounts.providers import Provider
     from rowcast.adapters.database.engine import SqlDatabase
-    from rowcast.adapters.mail.smtp import SmtpMail
     from rowcast.credits.ledger import Ledger
     from rowcast.credits.tariff import Tariff
     from rowcast.entrypoints.exposition import Exposition, Metrics
@@ -46,6 +43,8 @@ RECEIPT_KEY = "receipts.key"
 USAGE_KEY = "usage.key"
 """The file in the data folder with the key that seals the history of a licensed installation and signs its
 statements."""
+
+log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
 
@@ -111,7 +110,7 @@ def services(
     for threaded in (intake, lookups, dispatch, keyring):
         threaded.start()
         stack.callback(threaded.close)
-    passwords, mail = _passwords(settings, stack), _mail(settings, stack)
+    passwords, mail = passwords_of(settings, stack), mail_of(settings, stack)
     recorded = journal(base, stack, ledger)
     base.measures.follow(
         lambda: {"receipts": recorded.written, "journal_commits": recorded.commits},
@@ -146,7 +145,7 @@ def services(
             standing=base.installation.standing,
         ),
         identities=Identities(database, sign_up=SignUp(settings.sign_up), standing=base.installation.standing),
-        providers={provider.name: provider for provider in _providers(settings)},
+        providers={provider.name: provider for provider in providers_of(settings)},
         mail=mail,
         catalog=catalog,
         receipts=Receipts(recorded, keeping(settings), tariff),
@@ -157,57 +156,6 @@ def services(
         incoming=base.place / INCOMING,
         installation=base.installation,
     )
-
-
-def _passwords(settings: Settings, stack: ExitStack) -> Passwords:
-    """What hashes passwords; new ones are looked up among published ones where the settings say so."""
-    from rowcast.accounts.passwords import Passwords
-    from rowcast.adapters.breaches.ranges import RangeApi
-
-    url = settings.password_ranges_url
-    passwords = Passwords(RangeApi(url) if url else None)
-    stack.callback(passwords.close)
-    return passwords
-
-
-def _providers(settings: Settings) -> Iterator[Provider]:
-    """What people can sign in with, as far as it is set."""
-    from rowcast.settings import is_safe
-
-    if settings.github_client_id:
-        from rowcast.adapters.providers.code import Registration
-        from rowcast.adapters.providers.github import GitHub
-
-        yield GitHub(
-            Registration(settings.github_client_id, settings.github_client_secret),
-            authorize_url=settings.github_authorize_url,
-            token_url=settings.github_token_url,
-            api_url=settings.github_api_url,
-            organisations=[each.strip() for each in settings.github_organisations.split(",") if each.strip()],
-        )
-    if settings.oidc_issuer:
-        from rowcast.adapters.providers.code import Registration
-        from rowcast.adapters.providers.oidc import OpenIdProvider
-
-        yield OpenIdProvider(
-            Registration(settings.oidc_client_id, settings.oidc_client_secret),
-            issuer=settings.oidc_issuer,
-            title=settings.oidc_name or str(urlsplit(settings.oidc_issuer).hostname),
-            scopes=settings.oidc_scopes,
-            may_be_asked=is_safe,
-        )
-
-
-def _mail(settings: Settings, stack: ExitStack) -> SmtpMail | None:
-    """What sends letters, at work; None where no mail server is set."""
-    from rowcast.adapters.mail.smtp import Address, SmtpMail
-
-    if not settings.smtp_url:
-        return None
-    mail = SmtpMail(Address.of(settings.smtp_url), settings.sender)
-    mail.start()
-    stack.callback(mail.close)
-    return mail
 
 
 def _tariff(settings: Settings) -> Tariff:
@@ -399,7 +347,10 @@ def installation(settings: Settings) -> Installation:
     text, public_key = content_of(settings.licence), content_of(settings.licence_key)
     licence = read(text.decode(errors="replace"), public_key)
     private_key = secret_in(settings.data_dir / USAGE_KEY, new_private_key)
-    return Installation(Standing(licence), private_key, settings.receipt_days)
+    standing = Standing(licence)
+    if standing.warning:
+        log.warning("%s", standing.warning)
+    return Installation(standing, private_key, settings.receipt_days)
 
 
 def keep_fresh(catalog: Catalog, stack: ExitStack) -> None:

@@ -29,7 +29,10 @@ class Timestamp(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("a stored moment needs a time zone")
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:  # the first or the last day that there is, somewhere else
+            return datetime.min.replace(tzinfo=UTC) if value.year == 1 else datetime.max.replace(tzinfo=UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:

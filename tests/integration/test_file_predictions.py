@@ -99,6 +99,26 @@ def test_a_table_that_is_there_needs_no_upload(rowcast, client, loans, tmp_path)
     assert frame.height == 600
 
 
+def test_a_file_that_lies_about_its_rows_is_not_answered(server, client, loans, table, tmp_path):
+    """What is paid for and counted are the rows that its own figures tell."""
+    limited = Client(server.url, client.keys.make("counted", rows_per_day=10_000).key)
+    frame = pl.read_csv(table, infer_schema=False).select(client.models.schema(loans).names)
+    honest, forged = tmp_path / "honest.parquet", tmp_path / "forged.parquet"
+    frame.write_parquet(honest, compression="uncompressed")
+    content = honest.read_bytes()
+    length = int.from_bytes(content[-8:-4], "little")
+    footer = content[-8 - length : -8]
+    told = footer.index(b"\x16\xb0\x09\x19")  # 600 rows, zigzag, and then the list of row groups
+    lying = footer[: told + 1] + b"\x82\x00" + footer[told + 3 :]
+    forged.write_bytes(content[: -8 - length] + lying + content[-8:])
+    assert limited.files.predict(loans, honest, tmp_path / "honest.csv").row_count == 600
+    with pytest.raises(InvalidInput) as refused:
+        limited.files.predict(loans, forged, tmp_path / "forged.csv")
+    assert refused.value.code == "file_miscounted"
+    assert not (tmp_path / "forged.csv").exists()
+    limited.close()
+
+
 def test_the_receipt_tells_of_the_file_and_cannot_be_replayed(client, loans, table, tmp_path):
     made = client.files.predict(loans, table, tmp_path / "out.csv")
     receipt = client.predictions.get(made.receipt)

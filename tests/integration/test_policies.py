@@ -3,6 +3,7 @@
 import csv
 import random
 
+import httpx2
 import pytest
 
 from rowcast.errors import InvalidInput, NotFound
@@ -207,3 +208,20 @@ def test_what_does_not_fit_is_named(client, model):
         client.policies.get(model, 999)
     with pytest.raises(NotFound):
         client.policies.preview("nothing", bands=HALF)
+
+
+def test_amounts_are_read_from_the_table_for_those_who_may_see_it(server, client, model):
+    """A model that is shared tells nothing of columns that it never saw: what a threshold lets through is one row."""
+    name = client.users.add("reader").name
+    key = httpx2.post(
+        f"{server.url}/api/v1/session/link", json={"token": client.users.link(name, "sign_in").url.partition("=")[2]}
+    )
+    headers = {"Cookie": key.headers["set-cookie"].partition(";")[0], "X-Rowcast-Client": "test"}
+    url = f"{server.url}/api/v1/models/{model}/policy/preview"
+    body = {"bands": HALF, "payoff": {"accept": {"P I F": {"column": "Term"}, "CHGOFF": 0}}}
+    assert httpx2.post(url, headers=headers, json=body).status_code == 404
+    client.models.share(model, "named", [name])
+    assert httpx2.post(url, headers=headers, json=body).status_code in (403, 422)
+    assert httpx2.post(url, headers=headers, json={"bands": HALF}).status_code == 200
+    client.datasets.share("decided", "named", [name])
+    assert httpx2.post(url, headers=headers, json=body).status_code == 200

@@ -240,7 +240,7 @@ class Access:
         Raises:
             Forbidden: they came with a key that may not do all that they may.
         """
-        _check_whole(principal)
+        principal.require_whole()
         with self._database.transaction() as session:
             return make_link(session, Purpose.SIGN_IN, user_id=principal.id, hours=SIGN_IN_HOURS, made_by=principal.id)
 
@@ -274,14 +274,8 @@ def _to_confirm(session: Session, user: UserRow, email: str) -> Letter:
     return Letter(LetterKind.EMAIL, email, user.name, language, secret)
 
 
-def _check_whole(principal: Principal) -> None:
-    if principal.scopes is not None:
-        message = "A key with scopes cannot change how one signs in: it would gain what it may not do. Use one without."
-        raise Forbidden("scope_required", message)
-
-
 def _account(session: Session, principal: Principal) -> UserRow:
-    _check_whole(principal)
+    principal.require_whole()
     user = session.get(UserRow, principal.id)
     if user is None:
         raise NotFound("user_not_found", "The account that asked for this no longer exists.")

@@ -24,8 +24,18 @@ def principal_of(session: Session, user_id: str) -> Principal:
 def caller_of(user: UserRow, key: ApiKeyRow | None = None, *, session_id: str = "") -> Principal:
     """The user who calls, with that key if with one, else in that session if in one."""
     scopes = None if key is None or key.scopes is None else frozenset(map(Scope, key.scopes))
-    key_id = "" if key is None else key.id
-    return Principal(user.id, user.name, Role(user.role), scopes, key_id, session_id, _limits(user, key))
+    key_id, bounded = ("", False) if key is None else (key.id, is_bounded(key))
+    return Principal(user.id, user.name, Role(user.role), scopes, key_id, session_id, _limits(user, key), bounded)
+
+
+def is_bounded(key: ApiKeyRow) -> bool:
+    """Whether the key has scopes, limits or an end."""
+    return (key.scopes, key.expires_at) != (None, None) or is_limited(key)
+
+
+def is_limited(key: ApiKeyRow) -> bool:
+    """Whether only so much may be asked with the key."""
+    return (key.requests_per_second, key.rows_per_day, key.credits_per_month) != (None, None, None)
 
 
 def _limits(user: UserRow, key: ApiKeyRow | None) -> Limits | None:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from rowcast.accounts.audit import record
+from rowcast.accounts.callers import is_limited
 from rowcast.accounts.principal import Principal, Role, Scope
 from rowcast.accounts.tables import ApiKeyRow, UserRow
 from rowcast.accounts.views import Key, MadeKey, NewKey
@@ -54,21 +55,26 @@ def create_key(session: Session, user_id: str, key: str | None = None, *, name: 
 
 
 def make_key(session: Session, principal: Principal, wanted: NewKey, *, most_days: float = 0) -> MadeKey:
-    """Make a key for the caller, to be shown once. Made with a key it has no scope that that one lacks, ends no later,
-    and has limits that are no higher. It works for ``most_days`` at most, where that is not 0.
+    """Make a key for the caller, to be shown once. Made with a key it has no scope that that one lacks and ends no
+    later; a key with limits makes none. It works for ``most_days`` at most, where that is not 0.
 
     Raises:
         Forbidden: the caller may not do what the key is to be for.
         InvalidInput: it is to work for longer than it may, or ends before it begins.
     """
     used = session.get(ApiKeyRow, principal.key_id) if principal.key_id else None
+    if used is not None and is_limited(used):
+        message = (
+            "A key with limits makes no others, which would have limits of their own. Sign in, or use one without."
+        )
+        raise Forbidden("key_bounded", message)
     key = new_key()
     row = _add(session, principal.id, key, name=wanted.name)
     row.scopes = _scopes(principal, wanted.scopes)
     row.expires_at = _end(wanted.expires_at, None if used is None else used.expires_at, most_days)
-    row.requests_per_second = _least(wanted.requests_per_second, used.requests_per_second if used else None)
-    row.rows_per_day = _least(wanted.rows_per_day, used.rows_per_day if used else None)
-    row.credits_per_month = _least(wanted.credits_per_month, used.credits_per_month if used else None)
+    row.requests_per_second = wanted.requests_per_second
+    row.rows_per_day = wanted.rows_per_day
+    row.credits_per_month = wanted.credits_per_month
     record(session, "key.made", f"{row.name} {row.prefix}", principal=principal, key=row.id, scopes=row.scopes)
     session.flush()
     return MadeKey(**_view(row, principal.name).model_dump(), key=key)

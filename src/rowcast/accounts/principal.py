@@ -48,7 +48,8 @@ class Principal:
     """An authenticated caller: a user's id and name, and the role that says what they may do.
 
     ``scopes`` narrows that to a part; None is all of it. ``key_id`` or ``session_id`` says how they came, empty for
-    work that is done on their behalf. ``limits`` is None for those who have none.
+    work that is done on their behalf. ``limits`` is None for those who have none. ``bounded`` is whether the key that
+    they came with has scopes, limits or an end.
     """
 
     id: str
@@ -58,6 +59,18 @@ class Principal:
     key_id: str = ""
     session_id: str = ""
     limits: Limits | None = None
+    bounded: bool = False
+
+    def require_whole(self) -> None:
+        """Pass when the caller came with all that the user may do, for as long as they like: what follows could be used
+        to get that.
+
+        Raises:
+            Forbidden: they came with a key that has scopes, limits or an end.
+        """
+        if self.bounded or self.scopes is not None:
+            message = "A key with scopes, limits or an end may not do this: it would gain more than it has. Sign in."
+            raise Forbidden("key_bounded", message)
 
     def require(self, *roles: Role, scope: Scope | None = None) -> None:
         """Pass when the caller has one of the roles, which an administrator always has, and the scope.

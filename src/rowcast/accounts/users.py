@@ -56,6 +56,7 @@ def add_user(
         Conflict: the name or the address is taken.
     """
     principal.require(scope=Scope.ADMIN)
+    principal.require_whole()
     user = register(session, wanted.name, email=wanted.email, verified=True, role=wanted.role, standing=standing)
     record(session, "user.added", user.name, principal=principal, role=user.role)
     return to_view(user), _link(session, principal, user, Purpose.RESET)
@@ -77,6 +78,7 @@ def change_user(
     user = _find(session, principal, name, for_update=True)
     named = changes.model_fields_set
     if changes.role is not None and changes.role.value != user.role:
+        principal.require_whole()
         user.role = changes.role.value
         record(session, "user.role", user.name, principal=principal, role=user.role)
     if changes.blocked is not None and changes.blocked != (user.blocked_at is not None):
@@ -100,6 +102,7 @@ def make_user_link(session: Session, principal: Principal, name: str, purpose: P
         NotFound: there is no such user.
         Conflict: the user is blocked.
     """
+    principal.require_whole()
     user = _find(session, principal, name)
     if user.blocked_at is not None:
         raise Conflict("user_blocked", "This account is blocked: let it in again before you hand out a link.")
@@ -114,6 +117,7 @@ def invite(session: Session, principal: Principal, wanted: NewInvitation) -> str
         InvalidInput: that is no e-mail address.
     """
     principal.require(scope=Scope.ADMIN)
+    principal.require_whole()
     email = None if wanted.email is None else checked_email(wanted.email)
     hours = HOURS[Purpose.INVITATION]
     secret = make_link(session, Purpose.INVITATION, email=email, role=wanted.role, hours=hours, made_by=principal.id)

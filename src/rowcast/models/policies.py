@@ -171,10 +171,10 @@ def subject_of(session: Session, version: ModelVersionRow) -> Subject:
     return _subject(version, *_earlier_columns(session, version), *_table_columns(session, version))
 
 
-def subject_to_preview(session: Session, version: ModelVersionRow) -> Subject:
+def subject_to_preview(session: Session, version: ModelVersionRow, *, with_table: bool = True) -> Subject:
     """What a policy to preview must fit: its amounts are read from the version's table. With the columns of all
-    policies before only where that is gone."""
-    table = _table_columns(session, version)
+    policies before only where that is gone, or not to be looked at."""
+    table = _table_columns(session, version) if with_table else []
     return _subject(version, *(table or _earlier_columns(session, version)))
 
 

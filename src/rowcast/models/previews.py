@@ -12,11 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal
+from rowcast.datasets.catalogue import seen_by
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import FeatureSchema
-from rowcast.datasets.tables import DatasetVersionRow
-from rowcast.errors import Conflict, NotFound
+from rowcast.datasets.tables import DatasetRow, DatasetVersionRow
+from rowcast.errors import Conflict, Forbidden, NotFound
 from rowcast.models.bundle.contents import HELD_OUT, Manifest
 from rowcast.models.decide.fitting import schema_of
 from rowcast.models.decide.held_out import HeldOut
@@ -53,11 +54,13 @@ def preview_policy(
 ) -> PolicyPreview:
     """What the policy, by default the one in force, would have done with the rows held out of a version's training.
 
-    The version is that of the number, by default the champion, else the newest. Everyone may look.
+    The version is that of the number, by default the champion, else the newest. Whoever sees the model may look, but
+    amounts are read from its table only for those who may see that too.
 
     Raises:
         InvalidInput: the policy does not fit the version; the problems name the fields.
         NotFound: there is no such model or version, or no policy in force.
+        Forbidden: amounts would be read from a table that the caller may not see.
         Conflict: amounts are read from a table that was deleted, or the version has no held-out predictions.
         Unavailable: the storage or the database does not answer.
     """
@@ -79,8 +82,12 @@ def preview_policy(
 def _chosen(session: Session, principal: Principal, name: str, policy: Policy | None, number: int | None) -> _Chosen:
     model = find_model(session, principal, name)
     version = version_to_judge(session, principal, model, number)
-    subject = subject_to_preview(session, version)
+    seen = model.owner_id == principal.id or principal.administers or _sees_table(session, principal, version)
+    subject = subject_to_preview(session, version, with_table=seen)
     checked = fitting(policy or current(session, principal, name).policy, subject)
+    if checked.columns and not seen:
+        message = "These amounts are read from the table of the model, which is not yours to see. Ask its owner."
+        raise Forbidden("table_not_shared", message)
     return _Chosen(
         policy=checked,
         columns=schema_of(checked, subject),
@@ -90,6 +97,12 @@ def _chosen(session: Session, principal: Principal, name: str, policy: Policy | 
         bundle_key=version.bundle_key,
         table=_table(session, version),
     )
+
+
+def _sees_table(session: Session, principal: Principal, version: ModelVersionRow) -> bool:
+    row = DatasetVersionRow
+    query = select(row.id).join(DatasetRow, DatasetRow.id == row.dataset_id)
+    return session.scalar(query.where(row.id == version.dataset_version_id, seen_by(principal))) is not None
 
 
 def _table(session: Session, version: ModelVersionRow) -> str | None:

@@ -15,7 +15,7 @@ from time import monotonic
 
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Storage
-from rowcast.errors import NotFound, Unavailable
+from rowcast.errors import Forbidden, NotFound, Unavailable
 from rowcast.licences.standing import Standing
 from rowcast.scoring.deciding import decider_of
 from rowcast.scoring.directory import Directory, Entry, mark_of, read_directory
@@ -152,8 +152,18 @@ class Catalog:
             for _, version in sorted(entry.versions.items())
         ]
 
-    def let_go(self, name: str) -> None:
-        """Let the memory of a model go until it is asked for again."""
+    def let_go(self, principal: Principal, name: str) -> None:
+        """Let the memory of a model go until it is asked for again.
+
+        Raises:
+            NotFound: there is no such model that the caller may see.
+            Forbidden: it is someone else's.
+        """
+        entry = self._state.directory.models.get(name)
+        if entry is None or not entry.access.admits(principal):
+            raise NotFound("model_not_found", "There is no model of this name. List the models to see their names.")
+        if not principal.owns(entry.access.owner_id):
+            raise Forbidden("not_owner", f"Model '{name}' belongs to someone else. Ask them or an administrator.")
         with self._changing:
             self._loaded = {id_: model for id_, model in self._loaded.items() if model.name != name}
             self._state = _State(self._state.directory)  # no route may lead to what went

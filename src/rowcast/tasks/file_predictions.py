@@ -18,7 +18,7 @@ from rowcast.credits.tariff import Tariff, cost
 from rowcast.datasets import catalogue
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Storage
-from rowcast.errors import Conflict, NotFound
+from rowcast.errors import Conflict, InvalidInput, NotFound
 from rowcast.models.policies import policies_in_force
 from rowcast.models.references import resolve
 from rowcast.models.tables import ModelVersionRow
@@ -46,7 +46,7 @@ def submit_upload(
     task_id: str,
     filename: str,
     content_hash: str,
-    rows: int,
+    rows: int | None,
     tariff: Tariff,
     **asked: Any,
 ) -> TaskRow:
@@ -56,15 +56,17 @@ def submit_upload(
 
     The version that the reference stands for, and the policy in force, are those of this moment. ``task_id`` is made
     by ``identifiers.new_timed_id``: the receipt gets the same one, and so there is only one. The file has no more than
-    ``rows`` rows; what they cost by the tariff is to be set aside.
+    ``rows`` rows, None where nobody counts them; what they cost by the tariff is to be set aside.
 
     Raises:
         InvalidInput: what follows '@' in the reference is neither an alias nor a version number.
         NotFound: there is no such model, alias or version.
     """
     source = {"source_key": upload_key(task_id), "is_table": False}
-    task = _submit(session, principal, reference, task_id, filename, content_hash, {**source, **asked})
-    return _accepted(session, principal, task, rows, tariff)
+    task = _submit(
+        session, principal, reference, task_id, filename, content_hash, {**source, **asked, "most_rows": rows}
+    )
+    return _accepted(session, principal, task, rows or 0, tariff)
 
 
 def submit_dataset(
@@ -88,7 +90,15 @@ def submit_dataset(
     source = {"source_key": table_key(content_hash), "is_table": True}
     if asked["output"] is None and PurePath(version.filename).suffix.lower() == ".parquet":
         asked["output"] = "parquet"
-    task = _submit(session, principal, reference, task_id, version.filename, content_hash, {**source, **asked})
+    task = _submit(
+        session,
+        principal,
+        reference,
+        task_id,
+        version.filename,
+        content_hash,
+        {**source, **asked, "most_rows": version.row_count},
+    )
     return _accepted(session, principal, task, version.row_count, tariff)
 
 
@@ -168,6 +178,10 @@ def _work(task: Claim, bench: Bench) -> dict[str, Any]:
 def _settle(usage_key: bytes, session: Session, task: Claim, outcome: dict[str, Any]) -> dict[str, Any]:
     payload = task.payload
     model = VersionKey(**payload["model"])
+    most = payload.get("most_rows")
+    if most is not None and outcome["row_count"] > most:
+        message = "The file has more rows than its own figures say. Write it again with a tool that counts them right."
+        raise InvalidInput("file_miscounted", message)
     price, transfer_id = holds.pay(session, task.id, outcome["row_count"] - outcome["skipped"])
     scored = ScoredFile(
         id=task.id,

@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, select
 
+from rowcast.accounts import users
 from rowcast.accounts.keyring import Keyring
 from rowcast.accounts.keys import create_key, first_administrator, list_keys, make_key, new_key, revoke_key
+from rowcast.accounts.links import Purpose
 from rowcast.accounts.principal import Limits, Principal, Role, Scope
 from rowcast.accounts.tables import ApiKeyRow, AuditRow, UserRow
-from rowcast.accounts.views import NewKey
+from rowcast.accounts.views import NewInvitation, NewKey, NewUser, UserChanges
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
 from rowcast.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
@@ -198,23 +200,48 @@ def test_scopes_narrow_and_bring_reading_along():
 def test_a_key_made_with_a_key_has_no_more_than_that(database):
     principal = ann(database)
     soon = now() + timedelta(days=1)
-    first = made(
-        database, principal, scopes=[Scope.PREDICT, Scope.ACCOUNT], expires_at=soon, rows_per_day=10,
-        requests_per_second=5,
-    )  # fmt: skip
+    first = made(database, principal, scopes=[Scope.PREDICT, Scope.ACCOUNT], expires_at=soon)
     caller = Keyring(database).authenticate(first.key)
 
     alike = made(database, caller)
     assert set(alike.scopes) == {Scope.PREDICT, Scope.ACCOUNT}
-    assert (alike.expires_at, alike.rows_per_day, alike.requests_per_second) == (soon, 10, 5)
-    lower = made(database, caller, scopes=[Scope.READ], rows_per_day=3, requests_per_second=9)
-    assert (lower.scopes, lower.rows_per_day, lower.requests_per_second) == ([Scope.READ], 3, 5)
+    assert alike.expires_at == soon
+    lower = made(database, caller, scopes=[Scope.READ], rows_per_day=3)
+    assert (lower.scopes, lower.rows_per_day) == ([Scope.READ], 3)
     with pytest.raises(Forbidden) as caught:
         made(database, caller, scopes=[Scope.TRAIN])
     assert caught.value.code == "scope_required"
     with pytest.raises(InvalidInput) as caught:
         made(database, caller, expires_at=soon + timedelta(days=1))
     assert caught.value.code == "expiry_invalid"
+
+
+@pytest.mark.parametrize("limit", ["requests_per_second", "rows_per_day", "credits_per_month"])
+def test_a_key_with_limits_makes_no_other_which_would_have_limits_of_its_own(database, limit):
+    limited = made(database, ann(database), **{limit: 1})
+    with pytest.raises(Forbidden) as caught:
+        made(database, Keyring(database).authenticate(limited.key))
+    assert caught.value.code == "key_bounded"
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{"scopes": [Scope.ADMIN, Scope.ACCOUNT]}, {"rows_per_day": 5}, {"expires_at": now() + timedelta(days=1)}],
+    ids=["scopes", "limits", "end"],
+)
+def test_a_bounded_key_of_an_administrator_makes_nobody_and_no_way_in(database, bounds):
+    caller = Keyring(database).authenticate(made(database, ann(database, Role.ADMIN), **bounds).key)
+    assert caller.bounded
+    with database.transaction() as session:
+        for gain in (
+            lambda: users.make_user_link(session, caller, caller.name, Purpose.SIGN_IN),
+            lambda: users.invite(session, caller, NewInvitation(role=Role.ADMIN)),
+            lambda: users.add_user(session, caller, NewUser(name="eve", role=Role.ADMIN)),
+            lambda: users.change_user(session, caller, caller.name, UserChanges(role=Role.ANALYST)),
+        ):
+            with pytest.raises(Forbidden) as caught:
+                gain()
+            assert caught.value.code == "key_bounded"
 
 
 def test_a_key_has_no_scope_that_the_role_has_no_use_for(database):

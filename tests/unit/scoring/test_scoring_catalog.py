@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from rowcast.adapters.database.engine import SqlDatabase
 from rowcast.adapters.processes.swaps import LedSwaps
 from rowcast.adapters.processes.turn import Turn
 from rowcast.adapters.storage.local import LocalStorage
-from rowcast.errors import InvalidInput, NotFound, Unavailable
+from rowcast.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from rowcast.licences.licence import Licence
+from rowcast.licences.standing import Standing
 from rowcast.models import aliases, registry
 from rowcast.models.sharing import share
 from rowcast.scoring.catalog import Catalog
@@ -58,6 +61,42 @@ def test_references_lead_to_loaded_models(catalog: Catalog, train: Train) -> Non
         assert catalog.get(ANNE, reference) is served
     assert catalog.get(ANNE, "loans").model is catalog.get(ANNE, "loans@1").model
     assert len(catalog.loaded) == 2
+
+
+def test_the_owner_alone_lets_a_model_s_memory_go(
+    catalog: Catalog, train: Train, database: SqlDatabase, principal: Principal
+) -> None:
+    train()
+    stranger = Principal("b" * 32, "ben", Role.ANALYST)
+    catalog.get(ANNE, "loans")
+    with pytest.raises(NotFound):
+        catalog.let_go(stranger, "loans")
+    with database.transaction() as session:
+        share(session, principal, "loans", Sharing(visibility=Visibility.EVERYONE))
+    catalog.refresh()
+    with pytest.raises(Forbidden):
+        catalog.let_go(stranger, "loans")
+    assert [loaded for _, loaded in catalog.listed(stranger)] == [True]
+    catalog.let_go(ANNE, "loans")
+    assert catalog.find(ANNE, "loans") is None
+    assert [loaded for _, loaded in catalog.listed(stranger)] == [False]
+    assert catalog.get(ANNE, "loans").model.number == 1
+
+
+def test_a_licence_that_ends_stops_what_is_in_memory(
+    database: SqlDatabase, storage: LocalStorage, train: Train
+) -> None:
+    train()
+    moments = [datetime(2030, 1, 1, tzinfo=UTC)]
+    licence = Licence("1" * 32, "Harbour Bank", 1, datetime(2030, 2, 1, tzinfo=UTC), grace_days=0)
+    catalog = Catalog(database, storage, standing=Standing(licence, clock=lambda: moments[-1]))
+    assert catalog.get(ANNE, "loans").model.number == 1
+    moments.append(datetime(2030, 2, 1, tzinfo=UTC))
+    catalog.refresh()
+    assert catalog.find(ANNE, "loans") is None
+    with pytest.raises(Forbidden, match="licence ended"):
+        catalog.get(ANNE, "loans")
+    assert catalog.version("loans", 1).number == 1  # what was answered once can still be replayed
 
 
 def test_unknown_references_say_what_there_is(catalog: Catalog, train: Train) -> None:

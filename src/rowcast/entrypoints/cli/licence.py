@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,14 +47,14 @@ def issue(
     customer: Annotated[str, typer.Argument(metavar="CUSTOMER", help="Who may use the installation.")],
     key: KeyFile,
     seats: Annotated[int, typer.Option(min=1, help="Most accounts that are not blocked.")],
-    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day it expires, UTC.")],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it is valid, UTC.")],
     model: Annotated[list[str] | None, typer.Option(help="Name of a model; may be repeated. Without it, any.")] = None,
     grace_days: Annotated[int, typer.Option(min=0, help="Days after the end in which all still works.")] = 14,
 ) -> None:
     """Sign a licence and print it."""
     from rowcast.licences.licence import issue
 
-    ends = until.replace(tzinfo=UTC)
+    ends = until.replace(tzinfo=UTC) + timedelta(days=1)
     text = issue(_read(key), customer, seats=seats, expires_at=ends, models=model or ["*"], grace_days=grace_days)
     if session.json:
         session.emit({"licence": text})
@@ -128,7 +128,7 @@ def _licence(found: Licence) -> RenderableType:
         ("Licence of", found.customer),
         ("Seats", found.seats),
         ("Models", ", ".join(found.models)),
-        ("Expires", f"{found.expires_at:%Y-%m-%d}, and {found.grace_days} days of grace"),
+        ("Valid until", f"{_last_day(found.expires_at)}, and {found.grace_days} days of grace"),
         ("Id", found.id),
     )
 
@@ -137,9 +137,9 @@ def _statement(found: Statement) -> RenderableType:
     return _lines(
         ("Usage of", found.customer),
         ("Statement", f"{found.number}, made {found.made_at:%Y-%m-%d %H:%M} UTC"),
-        ("Calls", f"{found.receipts:,}"),
-        ("Rows answered", f"{found.rows:,}"),
-        ("Credits", f"{found.price:,}"),
+        ("Calls so far", f"{found.receipts:,}"),
+        ("Rows so far", f"{found.rows:,}"),
+        ("Credits so far", f"{found.price:,}"),
         ("Seats in use", found.seats),
         ("Licence", found.licence),
     )
@@ -153,9 +153,14 @@ def _status(found: LicenceStatus) -> RenderableType:
         ("State", found.state),
         ("Seats", f"{found.seats_taken} of {found.seats}"),
         ("Models", ", ".join(found.models or ())),
-        ("Expires", f"{found.expires_at:%Y-%m-%d}"),
+        ("Valid until", _last_day(found.expires_at)),
         ("Note", found.warning),
     )
+
+
+def _last_day(expires_at: datetime | None) -> str:
+    """The last day on which a licence is valid that ends at that moment."""
+    return "" if expires_at is None else f"{expires_at - timedelta(microseconds=1):%Y-%m-%d}"
 
 
 def _lines(*pairs: tuple[str, object]) -> RenderableType:

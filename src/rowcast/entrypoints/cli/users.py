@@ -79,10 +79,12 @@ def limit(
     name: NameArgument,
     requests_per_second: Annotated[float | None, typer.Option(min=0, help="Most requests in a second.")] = None,
     rows_per_day: Annotated[int | None, typer.Option(min=0, help="Most rows predicted on a day.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take those away that are not given.")] = False,
 ) -> None:
-    """Set the limits of a user; one that is left out is taken away."""
-    limits = {"requests_per_second": requests_per_second, "rows_per_day": rows_per_day}
-    _changed(session, session.client.users.change(name, **limits))
+    """Show the limits of a user, or set those that are given; `--none` takes all away."""
+    given = {"requests_per_second": requests_per_second, "rows_per_day": rows_per_day}
+    limits = {limit: value for limit, value in given.items() if none or value is not None}
+    _changed(session, session.client.users.change(name, **limits) if limits else session.client.users.get(name))
 
 
 @command(app, "link")

@@ -124,11 +124,11 @@ def _handled(
 
     def answer(asked: Any, context: grpc.ServicerContext) -> Any:
         with translated(context, method.full_name):
-            return how.handler(asked, context, _admitted(services, context, how.rule))
+            return how.handler(asked, context, admitted(services, context, how.rule))
 
     def stream(asked: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         with translated(context, method.full_name):
-            yield from how.handler(asked, context, _admitted(services, context, how.rule))
+            yield from how.handler(asked, context, admitted(services, context, how.rule))
 
     _given_to(threads, answer)
     _given_to(threads, stream)
@@ -143,7 +143,8 @@ def _handled(
             return grpc.stream_stream_rpc_method_handler(stream, **options)
 
 
-def _admitted(services: Services, context: grpc.ServicerContext, rule: Rule | None) -> Principal | None:
+def admitted(services: Services, context: grpc.ServicerContext, rule: Rule | None) -> Principal | None:
+    """Who is calling, if they may; a stream asks this again for every message, for a key may end before it does."""
     if not context.is_active():  # while it waited for a thread
         raise over(context)
     if rule is None:

@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.json_format import ParseDict
 
 from rowcast.accounts.principal import Principal
-from rowcast.entrypoints.grpc.calls import Method, service
+from rowcast.entrypoints.grpc.calls import Method, admitted, service
 from rowcast.entrypoints.grpc.errors import sentence
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
@@ -141,7 +141,9 @@ class Inference:
     def _infer_stream(
         self, calls: Iterator[v2.ModelInferRequest], context: Context, principal: Principal | None
     ) -> Iterator[v2.ModelStreamInferResponse]:
-        for asked in calls:
+        for number, asked in enumerate(calls):
+            if number:  # the first was looked at when the stream began
+                principal = admitted(self._services, context, PREDICTOR)
             try:
                 reply = self._infer(asked, context, principal)
             except RowcastError as error:

@@ -91,7 +91,7 @@ def _listed(server: grpc.Server) -> health.HealthServicer:
 
 def _bound(server: grpc.Server, settings: Settings, beside: int) -> str:
     host, chosen, credentials = settings.host, settings.grpc_port, _credentials(settings)
-    ports = [chosen] if chosen is not None else [beside + 1, 0]
+    ports = [chosen] if chosen is not None else [beside + 1, 0] if beside else [0]
     name = f"[{host}]" if ":" in host else host
     for port in ports:
         address = f"{name}:{port}"

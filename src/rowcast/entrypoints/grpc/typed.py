@@ -10,11 +10,12 @@ import msgspec
 
 from rowcast.accounts.principal import Principal
 from rowcast.datasets import dictionary
-from rowcast.entrypoints.grpc.calls import Handler
+from rowcast.entrypoints.grpc.calls import Handler, admitted
 from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.grpc.predicting import body_of, predicted, to_score
 from rowcast.entrypoints.rest import outcome, tasks
 from rowcast.entrypoints.services import Services
+from rowcast.entrypoints.v2.app import PREDICTOR
 from rowcast.errors import Unavailable
 from rowcast.models import registry
 from rowcast.models.references import resolve
@@ -56,10 +57,10 @@ class Typed:
     def _predict_stream(
         self, calls: Iterator[v1.PredictRequest], context: Context, principal: Principal | None
     ) -> Iterator[Predictions]:
-        assert principal is not None
         for number, asked in enumerate(calls):
-            if number:  # the first was counted when the stream began
-                self._services.rates.take(principal)
+            if number:  # the first was looked at when the stream began
+                principal = admitted(self._services, context, PREDICTOR)
+            assert principal is not None
             yield predicted(self._services, principal, asked)
 
     def _submit(self, asked: v1.SubmitPredictionRequest, context: Context, principal: Principal | None) -> Task:

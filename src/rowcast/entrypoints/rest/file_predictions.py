@@ -159,7 +159,7 @@ def _start(
     with services.database.reading() as session:
         resolve(session, principal, reference)
     task_id, content_hash = new_timed_id(), upload.content_hash
-    rows = most_rows(upload.path) if services.tariff.paid or principal.limits else 0
+    rows = most_rows(upload.path) if services.tariff.paid or principal.limits else None
     services.storage.put_file(imports.upload_key(task_id), upload.path, move=True)
     details = {"task_id": task_id, "filename": filename, "content_hash": content_hash, "rows": rows, **asked}
     try:

@@ -80,7 +80,7 @@ def get_policy(services: Wired, principal: Anyone, name: Name, number: PolicyNum
         return policies.get_policy(session, principal, name, number)
 
 
-@router.post("/{name}/policy/preview", responses=documented(401, 404, 409, 422, 503))
+@router.post("/{name}/policy/preview", responses=documented(401, 403, 404, 409, 422, 503))
 def preview_a_policy(
     services: Wired,
     principal: Anyone,

@@ -7,7 +7,7 @@ from typing import Any
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.services import Services
-from rowcast.errors import NotFound, RowcastError, Unavailable
+from rowcast.errors import RowcastError, Unavailable
 
 READY, UNAVAILABLE = "READY", "UNAVAILABLE"
 
@@ -68,7 +68,6 @@ def unload(services: Services, principal: Principal, name: str) -> None:
 
     Raises:
         NotFound: there is no such model that the caller may see.
+        Forbidden: it is someone else's.
     """
-    if not any(version.model == name for version, _ in services.catalog.listed(principal)):
-        raise NotFound("model_not_found", "There is no such model. The repository index lists those that there are.")
-    services.catalog.let_go(name)
+    services.catalog.let_go(principal, name)
