@@ -175,7 +175,7 @@ def test_who_gets_in(assembled, http, everybody, method, path, kind):
         assert answer.status_code == 403
         assert answer.json()["code"] in ("role_required", "scope_required")
     elif (method, path) in NOT_WITH_SCOPES and caller.scopes is not None:
-        assert answer.status_code == 422 or answer.json()["code"] == "scope_required"
+        assert answer.status_code == 422 or answer.json()["code"] == "key_bounded"
     else:
         assert answer.status_code not in (401, 403), answer.text
         assert answer.status_code < 500, answer.text

@@ -202,7 +202,7 @@ def test_by_a_link_that_a_look_does_not_use_up(url, open_server):
 def test_a_key_that_may_not_do_everything_cannot_become_a_session(url, admin):
     key = admin.post("/keys", json={"name": "narrow", "scopes": ["account"]}).json()["key"]
     answer = httpx2.post(f"{url}{API}/account/link", headers={"Authorization": f"Bearer {key}"})
-    assert (answer.status_code, answer.json()["code"]) == (403, "scope_required")
+    assert (answer.status_code, answer.json()["code"]) == (403, "key_bounded")
 
 
 # Where one may be sent to
