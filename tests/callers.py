@@ -6,13 +6,24 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from rowcast.accounts.keys import create_key
-from rowcast.accounts.principal import Role, Scope
+from rowcast.accounts.principal import INCLUDED, Role, Scope
 from rowcast.accounts.sessions import open_session
 from rowcast.accounts.tables import ApiKeyRow, SessionRow, UserRow
 from rowcast.entrypoints.rest.browsers import COOKIE
 from rowcast.tables import now
 
 BROWSER = {"X-Rowcast-Client": "a test"}
+WITH_KEYS = [
+    *("anonymous", "unknown key", "revoked key", "expired key", "blocked user"),
+    *(role.value for role in Role),
+    *(f"{scope} alone" for scope in Scope),
+]
+IN_SESSIONS = [
+    *("unknown session", "expired session", "blocked user in a session"),
+    *(f"{role} in a session" for role in Role),
+]
+KINDS = [*WITH_KEYS, *IN_SESSIONS]
+"""The names of those whom ``everybody`` makes."""
 
 
 @dataclass(frozen=True)
@@ -83,3 +94,10 @@ def everybody(database) -> dict[str, Caller]:
         made["blocked user in a session"] = with_session(token_of(session, barred.id))
         barred.blocked_at = yesterday
     return made
+
+
+def admits(rule, caller: Caller) -> bool:
+    """Whether the rule of an operation lets somebody known in: by role, and by scopes where they are bounded."""
+    held = caller.scopes
+    scopes = None if held is None else held.union(*(INCLUDED.get(scope, frozenset()) for scope in held))
+    return caller.role in rule.roles and (scopes is None or bool(scopes & set(rule.scopes)))

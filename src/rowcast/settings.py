@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     compute_url: str = Field(default="local://", description="What trainings run on; local:// is child processes here.")
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port of REST and the dashboard; 0 picks a free one.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port of everything over HTTP; 0 picks a free one.")
     grpc_port: int | None = Field(
         default=None,
         ge=0,

@@ -134,7 +134,8 @@ def test_users_are_added_changed_and_blocked(rowcast, own):
     assert json.loads(admin("users", "unblock", "dora", "--json"))["blocked_at"] is None
     limited = json.loads(admin("users", "limit", "dora", "--rows-per-day", 10, "--json"))
     assert (limited["rows_per_day"], limited["requests_per_second"]) == (10, None)
-    assert json.loads(admin("users", "limit", "dora", "--json"))["rows_per_day"] is None
+    assert json.loads(admin("users", "limit", "dora", "--json")) == limited
+    assert json.loads(admin("users", "limit", "dora", "--none", "--json"))["rows_per_day"] is None
     assert "dora@example.org" in admin("users", "list")
     assert "last administrator" in admin("users", "block", "admin", code=1)
     admin("users", "role", "nobody", "user", code=3)

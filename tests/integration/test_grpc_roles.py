@@ -13,7 +13,6 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 from pydantic import BaseModel
 
-from rowcast.accounts.principal import INCLUDED, Role
 from rowcast.datasets import ports
 from rowcast.entrypoints.grpc import rowcast_v1, server
 from rowcast.entrypoints.grpc.binding import Binding
@@ -147,13 +146,6 @@ def everybody(assembled):
     return {kind: one for kind, one in callers.everybody(assembled.database).items() if "Cookie" not in one.headers}
 
 
-KINDS = [
-    *("anonymous", "unknown key", "revoked key", "expired key", "blocked user"),
-    *(role.value for role in Role),
-    *(f"{scope} alone" for scope in callers.Scope),
-]
-
-
 def _call(channel, name, caller):
     """The code and the details that a call ends with."""
     method = DESCRIPTOR.methods_by_name[name]
@@ -179,7 +171,7 @@ def _call(channel, name, caller):
     return grpc.StatusCode.OK, ""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", callers.WITH_KEYS)
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_who_gets_in(channel, everybody, name, kind):
     rule, caller = RULES[name], everybody[kind]
@@ -191,11 +183,5 @@ def test_who_gets_in(channel, everybody, name, kind):
     elif caller.role is None:
         assert code is grpc.StatusCode.UNAUTHENTICATED
     else:
-        assert (code is grpc.StatusCode.PERMISSION_DENIED) != _admits(rule, caller), details
+        assert (code is grpc.StatusCode.PERMISSION_DENIED) != callers.admits(rule, caller), details
         assert code is not grpc.StatusCode.UNAUTHENTICATED
-
-
-def _admits(rule, caller):
-    held = caller.scopes
-    scopes = None if held is None else held.union(*(INCLUDED.get(scope, frozenset()) for scope in held))
-    return caller.role in rule.roles and (scopes is None or bool(scopes & set(rule.scopes)))

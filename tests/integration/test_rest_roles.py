@@ -10,7 +10,7 @@ import pytest
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from rowcast.accounts.principal import INCLUDED, Role
+from rowcast.accounts.principal import Role
 from rowcast.entrypoints.rest.app import ROUTERS, create_app
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.security import RULE_ATTRIBUTE
@@ -81,13 +81,6 @@ PLACEHOLDERS = {
     "identity_id": "0" * 32,
     "which": "predictions",
 }
-KINDS = [
-    *("anonymous", "unknown key", "unknown session", "revoked key", "expired key", "expired session"),
-    *("blocked user", "blocked user in a session"),
-    *(role.value for role in Role),
-    *(f"{role} in a session" for role in Role),
-    *(f"{scope} alone" for scope in callers.Scope),
-]
 APP = create_app()
 
 
@@ -154,11 +147,11 @@ def http(assembled):
 @pytest.fixture(scope="module")
 def everybody(assembled):
     made = callers.everybody(assembled.database)
-    assert set(made) == set(KINDS)
+    assert set(made) == set(callers.KINDS)
     return made
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", callers.KINDS)
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_who_gets_in(assembled, http, everybody, method, path, kind):
     rule, caller = RULES[(method, path)], everybody[kind]
@@ -171,7 +164,7 @@ def test_who_gets_in(assembled, http, everybody, method, path, kind):
         assert answer.status_code < 500 or path.endswith("/health/ready")
     elif caller.role is None:
         assert answer.status_code == 401
-    elif not _admits(rule, caller):
+    elif not callers.admits(rule, caller):
         assert answer.status_code == 403
         assert answer.json()["code"] in ("role_required", "scope_required")
     elif (method, path) in NOT_WITH_SCOPES and caller.scopes is not None:
@@ -183,12 +176,6 @@ def test_who_gets_in(assembled, http, everybody, method, path, kind):
         body = json.loads(answer.text)
         assert answer.headers["content-type"] == "application/problem+json"
         assert {"type", "title", "status", "detail", "code"} <= set(body)
-
-
-def _admits(rule, caller):
-    held = caller.scopes
-    scopes = None if held is None else held.union(*(INCLUDED.get(scope, frozenset()) for scope in held))
-    return caller.role in rule.roles and (scopes is None or bool(scopes & set(rule.scopes)))
 
 
 @pytest.mark.parametrize("kind", [f"{role} in a session" for role in Role])
@@ -204,7 +191,7 @@ def test_a_page_elsewhere_changes_nothing_with_the_cookie(http, everybody, metho
         assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", callers.KINDS)
 @pytest.mark.parametrize("page", sorted(SIGNED_PAGES))
 def test_pages_for_who_is_signed_in(http, everybody, page, kind):
     caller = everybody[kind]
@@ -220,7 +207,7 @@ def test_pages_for_who_is_signed_in(http, everybody, page, kind):
         assert answer.status_code != 303 or answer.headers["location"].startswith("/sign-in")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", callers.KINDS)
 @pytest.mark.parametrize("page", sorted(OPEN_PAGES))
 def test_pages_for_everyone(http, everybody, page, kind):
     caller, page = everybody[kind], page.format(**PLACEHOLDERS)
@@ -230,7 +217,7 @@ def test_pages_for_everyone(http, everybody, page, kind):
     assert answer.status_code == http.get(page).status_code < 500 or (signed_in and answer.status_code == 303)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", callers.KINDS)
 def test_the_document_and_the_figures(http, everybody, kind):
     caller = everybody[kind]
     document = http.get(f"{API}/openapi.json", headers=caller.headers)

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2 as details
 from google.rpc.status_pb2 import Status
 
 from rowcast import errors
+from rowcast.entrypoints.wording import in_a_sentence
 from rowcast.errors import RowcastError
 
 STATUS: dict[type[RowcastError], grpc.StatusCode] = {
@@ -34,7 +35,6 @@ RETRY_SECONDS = 2
 """How long a client waits before it tries again, where it is worth trying and the error does not say."""
 
 DOMAIN = "rowcast"
-MOST_PLACES = 5
 MOST_BYTES = 3000
 """Of the places at fault: they travel in a header, for which clients have room for 8 kB."""
 
@@ -105,14 +105,4 @@ def _violation(problem: errors.Problem) -> details.BadRequest.FieldViolation:
 
 def sentence(error: RowcastError) -> str:
     """What went wrong, with the first places at fault."""
-    if not error.problems:
-        return error.message
-    # What can be asked for by another door is left out.
-    message = error.message.partition(";")[0] + ":" if error.code == "rows_invalid" else error.message
-    return " ".join([message, *(_place(problem) for problem in error.problems[:MOST_PLACES])])
-
-
-def _place(problem: errors.Problem) -> str:
-    where = [f"row {problem.row}"] if problem.row is not None else []
-    where += [f"field {problem.field}"] if problem.field is not None else []
-    return f"({', '.join(where)}: {problem.message})"
+    return in_a_sentence(error.code, error.message, error.problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -12,9 +13,9 @@ from google.protobuf.json_format import ParseDict
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.grpc.calls import Method, admitted, service
 from rowcast.entrypoints.grpc.errors import sentence
+from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
-from rowcast.entrypoints.v2.app import PREDICTOR, READER, TRAINER
 from rowcast.entrypoints.v2.infer import infer_now
 from rowcast.entrypoints.v2.outputs import Output
 from rowcast.entrypoints.v2.tensors import TEXT, Asked, Tensor, Wanted, of_raw, of_values, raw_of
@@ -46,24 +47,24 @@ class Inference:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.methods = {
+            "ServerLive": Method(self._live, None),
+            "ServerReady": Method(self._ready, None),
+            "ModelReady": Method(self._model_ready, READING),
+            "ServerMetadata": Method(self._server, READING),
+            "ModelMetadata": Method(self._metadata, READING),
+            "ModelInfer": Method(self._infer, PREDICTING),
+            "ModelStreamInfer": Method(self._infer_stream, PREDICTING),
+            "ModelConfig": Method(self._config, READING),
+            "ModelStatistics": Method(self._counts, READING),
+            "RepositoryIndex": Method(self._index, READING),
+            "RepositoryModelLoad": Method(self._load, TRAINING),
+            "RepositoryModelUnload": Method(self._unload, TRAINING),
+        }
 
     def service(self) -> grpc.GenericRpcHandler:
         """What a server is given."""
-        methods = {
-            "ServerLive": Method(self._live, None),
-            "ServerReady": Method(self._ready, None),
-            "ModelReady": Method(self._model_ready, READER),
-            "ServerMetadata": Method(self._server, READER),
-            "ModelMetadata": Method(self._metadata, READER),
-            "ModelInfer": Method(self._infer, PREDICTOR),
-            "ModelStreamInfer": Method(self._infer_stream, PREDICTOR),
-            "ModelConfig": Method(self._config, READER),
-            "ModelStatistics": Method(self._counts, READER),
-            "RepositoryIndex": Method(self._index, READER),
-            "RepositoryModelLoad": Method(self._load, TRAINER),
-            "RepositoryModelUnload": Method(self._unload, TRAINER),
-        }
-        return service(self._services, v2.DESCRIPTOR.services_by_name["GRPCInferenceService"], methods)
+        return service(self._services, v2.DESCRIPTOR.services_by_name["GRPCInferenceService"], self.methods)
 
     def _live(self, asked: v2.ServerLiveRequest, context: Context, _: Principal | None) -> v2.ServerLiveResponse:
         return v2.ServerLiveResponse(live=True)
@@ -134,16 +135,15 @@ class Inference:
     ) -> v2.ModelInferResponse:
         assert principal is not None
         found = self._served(principal, asked.model_name, asked.model_version)
-        call = _call(asked)
-        done = infer_now(self._services, principal, found, call)
-        return _reply(call, done.model.name, done.model.number, done.receipt, done.outputs)
+        done = infer_now(self._services, principal, found, partial(_call, asked))
+        return _reply(done.asked, done.model.name, done.model.number, done.receipt, done.outputs)
 
     def _infer_stream(
         self, calls: Iterator[v2.ModelInferRequest], context: Context, principal: Principal | None
     ) -> Iterator[v2.ModelStreamInferResponse]:
         for number, asked in enumerate(calls):
             if number:  # the first was looked at when the stream began
-                principal = admitted(self._services, context, PREDICTOR)
+                principal = admitted(self._services, context, PREDICTING)
             try:
                 reply = self._infer(asked, context, principal)
             except RowcastError as error:

@@ -14,8 +14,8 @@ from rowcast.entrypoints.grpc.calls import Handler, admitted
 from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.grpc.predicting import body_of, predicted, to_score
 from rowcast.entrypoints.rest import outcome, tasks
+from rowcast.entrypoints.rest.security import PREDICTING
 from rowcast.entrypoints.services import Services
-from rowcast.entrypoints.v2.app import PREDICTOR
 from rowcast.errors import Unavailable
 from rowcast.models import registry
 from rowcast.models.references import resolve
@@ -59,7 +59,7 @@ class Typed:
     ) -> Iterator[Predictions]:
         for number, asked in enumerate(calls):
             if number:  # the first was looked at when the stream began
-                principal = admitted(self._services, context, PREDICTOR)
+                principal = admitted(self._services, context, PREDICTING)
             assert principal is not None
             yield predicted(self._services, principal, asked)
 

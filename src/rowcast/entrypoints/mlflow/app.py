@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from anyio import to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -17,14 +16,14 @@ from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.mlflow.frames import rows_of
 from rowcast.entrypoints.rest import problems
 from rowcast.entrypoints.rest.limits import whole_body, within
-from rowcast.entrypoints.rest.security import caller
+from rowcast.entrypoints.rest.predictions import by_size
+from rowcast.entrypoints.rest.security import PREDICTING, caller
 from rowcast.entrypoints.services import Services
-from rowcast.entrypoints.v2.app import PREDICTOR
-from rowcast.entrypoints.v2.infer import ROWS_ON_THE_LOOP, served
+from rowcast.entrypoints.v2.infer import score_rows, served
+from rowcast.entrypoints.wording import in_a_sentence
 from rowcast.errors import NotFound
 from rowcast.monitoring.receipts import Scored
 from rowcast.scoring.loaded import Served
-from rowcast.scoring.requests import RowsToScore, check
 
 PREFIX = "/mlflow"
 _PATH = re.compile(rf"{PREFIX}/(?P<model>[^/]+)/(?P<operation>ping|health|version|invocations)/?")
@@ -52,7 +51,7 @@ class MlflowScoring:
             problem = problems.answer_to(error, f"{scope['method']} {PREFIX}")
             # This protocol knows no 422: what is wrong with a request is 400.
             status = 400 if problem.status_code == 422 else problem.status_code
-            body = _refusal(bytes(problem.body))
+            body = _refusal(problem)
             headers = [(name, value) for name, value in problem.raw_headers if name in _KEPT_HEADERS]
         headers += [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -74,21 +73,16 @@ class MlflowScoring:
 
     async def _invoked(self, scope: Scope, receive: Receive, reference: str) -> bytes:
         principal = await caller(self._services, scope)
-        PREDICTOR.check(principal)
+        PREDICTING.check(principal)
         body = await whole_body(within(scope, receive, self._services.settings.max_body_bytes))
         found = await served(self._services, principal, reference)
         kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-        rows = RowsToScore(rows_of(kind, body, found.model.schema))
-        check(rows, max_rows=self._services.settings.max_rows_per_call)
-        score = partial(self._scored, principal, found, rows)
-        scored = score() if len(rows.rows) <= ROWS_ON_THE_LOOP else await to_thread.run_sync(score)
+        scored = await by_size(self._services, len(body), partial(self._scored, principal, found, kind, body))
         await self._services.receipts.keep(scored)
         return _predictions(scored.reply)
 
-    def _scored(self, principal: Principal, found: Served, rows: RowsToScore[Any]) -> Scored:
-        # The receipt holds the call as REST has it, so that it is listed, redacted and replayed like any other.
-        body = msgspec.json.encode({"rows": rows.rows})
-        return self._services.receipts.score(principal, found, body, rows)
+    def _scored(self, principal: Principal, found: Served, kind: str, body: bytes) -> Scored:
+        return score_rows(self._services, principal, found, rows_of(kind, body, found.model.schema))
 
 
 class _Reply(msgspec.Struct):
@@ -100,7 +94,7 @@ def _predictions(reply: bytes) -> bytes:
     return msgspec.json.encode(msgspec.json.decode(reply, type=_Reply))
 
 
-def _refusal(problem: bytes) -> bytes:
-    told = msgspec.json.decode(problem)
-    places = [f"row {one.get('row')}, {one.get('field')}: {one['message']}" for one in told.get("problems", [])[:5]]
-    return msgspec.json.encode({"error_code": told["code"].upper(), "message": " ".join([told["detail"], *places])})
+def _refusal(problem: problems.ProblemResponse) -> bytes:
+    told = problems.ProblemDetails.model_validate_json(bytes(problem.body))
+    message = in_a_sentence(told.code, told.detail, told.problems)
+    return msgspec.json.encode({"error_code": told.code.upper(), "message": message})

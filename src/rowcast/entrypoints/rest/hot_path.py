@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import outcome
 from rowcast.entrypoints.rest.browsers import Headers
-from rowcast.entrypoints.rest.limits import within
+from rowcast.entrypoints.rest.limits import whole_body, within
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.predictions import predicted
 from rowcast.entrypoints.rest.problems import answer_to
@@ -61,7 +61,7 @@ class HotPath:
             limited = within(scope, receive, services.settings.max_body_bytes)
             principal = await caller(services, scope)
             PREDICTING.check(principal)
-            status, said, reply = await answer(principal, sent, await _body(limited))
+            status, said, reply = await answer(principal, sent, await whole_body(limited))
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001  (the last to see it)
@@ -81,15 +81,3 @@ class HotPath:
         key, wait = outcome.wishes(sent)
         made = await taken_in(self._services, principal, body, key)
         return await outcome.answer(self._services, principal, made, wait)
-
-
-async def _body(receive: Receive) -> bytes:
-    pieces: list[bytes] = []
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        pieces.append(message.get("body", b""))
-        more = message.get("more_body", False)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
@@ -16,6 +17,8 @@ from rowcast.entrypoints.services import Services
 from rowcast.monitoring.receipts import Scored
 from rowcast.scoring.requests import RowsToScore, decode
 from rowcast.scoring.views import Predictions, PredictRequest
+
+T = TypeVar("T")
 
 router = APIRouter(prefix="/models", tags=["predictions"])
 
@@ -99,14 +102,19 @@ async def predicted(services: Services, principal: Principal, reference: str, bo
         asked = decode(body, max_rows=services.settings.max_rows_per_call, reader=served.reader)
         return asked if asked.explain else score(asked)
 
-    if len(body) <= BYTES_ON_THE_LOOP:
-        begun = begin()
-    else:
-        turns = services.turns if len(body) <= BYTES_IN_TURN else None
-        begun = await to_thread.run_sync(begin, limiter=turns)
+    begun = await by_size(services, len(body), begin)
     scored = begun if isinstance(begun, Scored) else await to_thread.run_sync(score, begun)
     await services.receipts.keep(scored)
     return scored.reply
+
+
+async def by_size(services: Services, size: int, work: Callable[[], T]) -> T:
+    """What the work on a body of so many bytes gives, done where it holds up nobody: on the event loop if small, else
+    in a thread."""
+    if size <= BYTES_ON_THE_LOOP:
+        return work()
+    turns = services.turns if size <= BYTES_IN_TURN else None
+    return await to_thread.run_sync(work, limiter=turns)
 
 
 def describe(document: dict[str, Any]) -> None:

@@ -116,9 +116,13 @@ async def _known(services: Services, scope: ASGIScope) -> Principal:
     return principal if principal is not None else await to_thread.run_sync(services.sessions.authenticate, token)
 
 
-def _admit(scopes: tuple[Scope, ...], *roles: Role) -> Callable[..., Awaitable[Principal]]:
-    rule = Rule(frozenset({*roles, Role.ADMIN}), scopes)
+READING = Rule(frozenset(Role), (Scope.READ,))
+PREDICTING = Rule(frozenset(Role), (Scope.PREDICT,))
+TRAINING = Rule(frozenset({Role.ANALYST, Role.ADMIN}), (Scope.TRAIN,))
+ADMINISTERING = Rule(frozenset({Role.ADMIN}), (Scope.ADMIN,))
 
+
+def _admit(rule: Rule) -> Callable[..., Awaitable[Principal]]:
     # The parameters that are not used declare the security schemes in the OpenAPI document.
     async def admit(
         request: Request,
@@ -134,32 +138,26 @@ def _admit(scopes: tuple[Scope, ...], *roles: Role) -> Callable[..., Awaitable[P
     return admit
 
 
-Anyone = Annotated[Principal, Depends(_admit((Scope.READ,), *Role))]
+Anyone = Annotated[Principal, Depends(_admit(READING))]
 """Any signed-in caller, to look."""
 
-Signed = Annotated[Principal, Depends(_admit(tuple(Scope), *Role))]
+Signed = Annotated[Principal, Depends(_admit(Rule(frozenset(Role), tuple(Scope))))]
 """Any signed-in caller, whatever their key is for."""
 
-Predictor = Annotated[Principal, Depends(_admit((Scope.PREDICT,), *Role))]
+Predictor = Annotated[Principal, Depends(_admit(PREDICTING))]
 """Any signed-in caller, to predict."""
 
-PREDICTING = Rule(frozenset(Role), (Scope.PREDICT,))
-"""The same, for those who are not called by the framework."""
-
-Submitter = Annotated[Principal, Depends(_admit((Scope.PREDICT, Scope.TRAIN), *Role))]
+Submitter = Annotated[Principal, Depends(_admit(Rule(frozenset(Role), (Scope.PREDICT, Scope.TRAIN))))]
 """Any signed-in caller, to change tasks of their own."""
 
-Analyst = Annotated[Principal, Depends(_admit((Scope.TRAIN,), Role.ANALYST))]
+Analyst = Annotated[Principal, Depends(_admit(TRAINING))]
 """Callers who may change data and models."""
 
-Account = Annotated[Principal, Depends(_admit((Scope.ACCOUNT,), *Role))]
+Account = Annotated[Principal, Depends(_admit(Rule(frozenset(Role), (Scope.ACCOUNT,))))]
 """Any signed-in caller, for what is about themselves: keys, password, sessions."""
 
-Administrator = Annotated[Principal, Depends(_admit((Scope.ADMIN,)))]
+Administrator = Annotated[Principal, Depends(_admit(ADMINISTERING))]
 """Those who run the server."""
-
-ADMINISTERING = Rule(frozenset({Role.ADMIN}), (Scope.ADMIN,))
-"""The same, for those who let others in besides."""
 
 
 async def wired(request: Request) -> Services:

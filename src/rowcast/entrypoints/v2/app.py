@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -14,25 +15,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from rowcast.accounts.principal import Principal, Role
-from rowcast.accounts.principal import Scope as Permission
+from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import problems
 from rowcast.entrypoints.rest.limits import whole_body, within
-from rowcast.entrypoints.rest.security import Rule, caller
+from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING, Rule, caller
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
 from rowcast.entrypoints.v2.infer import infer, served
 from rowcast.entrypoints.v2.outputs import render
-from rowcast.entrypoints.v2.tensors import read
+from rowcast.entrypoints.v2.tensors import Asked, read
+from rowcast.entrypoints.wording import in_a_sentence
 from rowcast.errors import InvalidInput, NotFound, TooLarge
 from rowcast.scoring.requests import strictly
 
 PREFIX = "/v2"
 HEADER_LENGTH = b"inference-header-content-length"
 _KEPT_HEADERS = frozenset({b"retry-after", b"www-authenticate", b"allow"})
-READER = Rule(frozenset(Role), (Permission.READ,))
-PREDICTOR = Rule(frozenset(Role), (Permission.PREDICT,))
-TRAINER = Rule(frozenset({Role.ADMIN, Role.ANALYST}), (Permission.TRAIN,))
 _MODEL = r"/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 
 
@@ -76,18 +74,18 @@ class V2:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.routes = [
-            _route("POST", rf"{_MODEL}/infer", PREDICTOR, self._infer),
-            _route("GET", "", READER, self._server),
+            _route("POST", rf"{_MODEL}/infer", PREDICTING, self._infer),
+            _route("GET", "", READING, self._server),
             _route("GET", "/health/live", None, self._live),
             _route("GET", "/health/ready", None, self._ready),
-            _route("GET", "/models/stats", READER, self._all_statistics),
-            _route("GET", rf"{_MODEL}", READER, self._metadata),
-            _route("GET", rf"{_MODEL}/ready", READER, self._model_ready),
-            _route("GET", rf"{_MODEL}/config", READER, self._config),
-            _route("GET", rf"{_MODEL}/stats", READER, self._model_statistics),
-            _route("POST", "/repository/index", READER, self._index),
-            _route("POST", r"/repository/models/(?P<model>[^/]+)/load", TRAINER, self._load),
-            _route("POST", r"/repository/models/(?P<model>[^/]+)/unload", TRAINER, self._unload),
+            _route("GET", "/models/stats", READING, self._all_statistics),
+            _route("GET", rf"{_MODEL}", READING, self._metadata),
+            _route("GET", rf"{_MODEL}/ready", READING, self._model_ready),
+            _route("GET", rf"{_MODEL}/config", READING, self._config),
+            _route("GET", rf"{_MODEL}/stats", READING, self._model_statistics),
+            _route("POST", "/repository/index", READING, self._index),
+            _route("POST", r"/repository/models/(?P<model>[^/]+)/load", TRAINING, self._load),
+            _route("POST", r"/repository/models/(?P<model>[^/]+)/unload", TRAINING, self._unload),
         ]
 
     def takes(self, scope: Scope) -> bool:
@@ -113,8 +111,6 @@ class V2:
             route.rule.check(principal)
         limit = self._services.settings.max_body_bytes
         body = await whole_body(within(scope, receive, limit)) if route.method == "POST" else b""
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            body = _decompressed(body, headers[b"content-encoding"], limit)
         return await route.answer(Call(principal, parts, headers, body))
 
     def _route(self, scope: Scope) -> tuple[Route, dict[str, str]]:
@@ -135,9 +131,11 @@ class V2:
     async def _infer(self, call: Call) -> Reply:
         assert call.principal is not None
         found = await served(self._services, call.principal, call.parts["model"], call.parts.get("version", ""))
-        asked = read(call.body, _header_length(call.headers))
-        done = await infer(self._services, call.principal, found, asked)
-        return Reply(200, *render(done.model, asked, done.receipt, done.outputs))
+        limit = self._services.settings.max_body_bytes
+        # What is packed may be large: it is unpacked where it holds up nobody.
+        size = limit if b"content-encoding" in call.headers else len(call.body)
+        done = await infer(self._services, call.principal, found, size, partial(_read, call, limit))
+        return Reply(200, *render(done.model, done.asked, done.receipt, done.outputs))
 
     async def _server(self, call: Call) -> Reply:
         return _json(described.SERVER)
@@ -202,6 +200,12 @@ def _json(content: Any, status: int = 200) -> Reply:
     return Reply(status, msgspec.json.encode(content))
 
 
+def _read(call: Call, limit: int) -> Asked:
+    encoding = call.headers.get(b"content-encoding", b"identity")
+    body = call.body if encoding == b"identity" else _decompressed(call.body, encoding, limit)
+    return read(body, _header_length(call.headers))
+
+
 def _header_length(headers: Mapping[bytes, bytes]) -> int | None:
     value = headers.get(HEADER_LENGTH)
     if value is None:
@@ -236,21 +240,9 @@ def _refusal(problem: problems.ProblemResponse) -> Reply:
     """The protocol knows no 422: what is wrong with a request is 400."""
     status = 400 if problem.status_code == 422 else problem.status_code
     kept = [(name, value) for name, value in problem.raw_headers if name in _KEPT_HEADERS]
-    return Reply(status, msgspec.json.encode({"error": _sentence(bytes(problem.body))}), headers=kept)
-
-
-def _sentence(problem: bytes) -> str:
-    """What went wrong, with the first places at fault."""
-    told = msgspec.json.decode(problem)
-    places = [_place(one) for one in told.get("problems", [])[:5]]
-    # What can be asked for by the other door is left out.
-    detail = told["detail"].partition(";")[0] + ":" if told["code"] == "rows_invalid" else told["detail"]
-    return " ".join([detail, *places])
-
-
-def _place(problem: dict[str, Any]) -> str:
-    where = ", ".join(f"{name} {problem[name]}" for name in ("row", "field") if name in problem)
-    return f"({where}: {problem['message']})"
+    told = problems.ProblemDetails.model_validate_json(bytes(problem.body))
+    error = in_a_sentence(told.code, told.detail, told.problems)
+    return Reply(status, msgspec.json.encode({"error": error}), headers=kept)
 
 
 async def _send(reply: Reply, send: Send) -> None:

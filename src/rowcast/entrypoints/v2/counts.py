@@ -31,6 +31,13 @@ class _Counts:
     fail: _Durations = field(default_factory=_Durations)
 
 
+@dataclass(slots=True)
+class Counted:
+    """A call that is counted."""
+
+    rows: int = 0
+
+
 class Statistics:
     """Counts by model and version. Safe to use from any thread."""
 
@@ -40,11 +47,11 @@ class Statistics:
         self._lock = threading.Lock()
 
     @contextmanager
-    def counting(self, model: str, version: int, rows: int) -> Iterator[None]:
-        """Count what is done within as one call of so many rows."""
-        begun = self._clock()
+    def counting(self, model: str, version: int) -> Iterator[Counted]:
+        """Count what is done within as one call, of as many rows as it is told."""
+        begun, call = self._clock(), Counted()
         try:
-            yield
+            yield call
         except BaseException:
             with self._lock:
                 self._of(model, version).fail.add(self._clock() - begun)
@@ -52,7 +59,7 @@ class Statistics:
         with self._lock:
             counts = self._of(model, version)
             counts.success.add(self._clock() - begun)
-            counts.rows += rows
+            counts.rows += call.rows
             counts.last_ms = time.time_ns() // 1_000_000
 
     def shown(self, model: str, version: int) -> dict[str, Any]:

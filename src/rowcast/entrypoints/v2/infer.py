@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from anyio import to_thread
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.predictions import by_size
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2.inputs import rows_of
 from rowcast.entrypoints.v2.outputs import Output, outputs_of
@@ -18,13 +20,11 @@ from rowcast.monitoring.receipts import Scored
 from rowcast.scoring.loaded import LoadedModel, Served
 from rowcast.scoring.requests import RowsToScore, check
 
-ROWS_ON_THE_LOOP = 64
-"""Calls of up to so many rows are answered in less time than handing them to a thread takes."""
-
 
 class Inferred(NamedTuple):
-    """Who answered, the id of the receipt, which is on disk, and the outputs."""
+    """What was asked, who answered, the id of the receipt, which is on disk, and the outputs."""
 
+    asked: Asked
     model: LoadedModel
     receipt: str
     outputs: list[Output]
@@ -42,34 +42,51 @@ async def served(services: Services, principal: Principal, name: str, version: s
     return found if found is not None else await to_thread.run_sync(services.catalog.get, principal, reference)
 
 
-async def infer(services: Services, principal: Principal, served: Served, asked: Asked) -> Inferred:
-    """The outputs of a call, once its receipt is on disk.
+async def infer(
+    services: Services, principal: Principal, served: Served, size: int, read: Callable[[], Asked]
+) -> Inferred:
+    """The outputs of a call, which ``read`` takes out of a body of so many bytes, once its receipt is on disk.
 
     Raises:
         RowcastError: it is refused, or cannot be answered now.
     """
-    count = asked.inputs[0].shape[0] if asked.inputs else 0
-    with services.statistics.counting(served.model.name, served.model.number, count):
-        score = partial(_scored, services, principal, served, asked)
-        scored, outputs = score() if count <= ROWS_ON_THE_LOOP else await to_thread.run_sync(score)
-        await services.receipts.keep(scored)
-    return Inferred(served.model, scored.entry.id, outputs)
+    with services.statistics.counting(served.model.name, served.model.number) as call:
+        begun = await by_size(services, size, partial(_begin, services, principal, served, read))
+        await services.receipts.keep(begun.scored)
+        call.rows = begun.scored.entry.row_count
+    return begun.inferred
 
 
-def infer_now(services: Services, principal: Principal, served: Served, asked: Asked) -> Inferred:
+def infer_now(services: Services, principal: Principal, served: Served, read: Callable[[], Asked]) -> Inferred:
     """The same for threads."""
-    count = asked.inputs[0].shape[0] if asked.inputs else 0
-    with services.statistics.counting(served.model.name, served.model.number, count):
-        scored, outputs = _scored(services, principal, served, asked)
-        services.receipts.keep_now(scored)
-    return Inferred(served.model, scored.entry.id, outputs)
+    with services.statistics.counting(served.model.name, served.model.number) as call:
+        begun = _begin(services, principal, served, read)
+        services.receipts.keep_now(begun.scored)
+        call.rows = begun.scored.entry.row_count
+    return begun.inferred
 
 
-def _scored(services: Services, principal: Principal, served: Served, asked: Asked) -> tuple[Scored, list[Output]]:
-    rows = RowsToScore(rows_of(asked.inputs, served.model.schema))
-    check(rows, max_rows=services.settings.max_rows_per_call)
-    # The receipt holds the call as REST has it, so that it is listed, redacted and replayed like any other.
-    body = msgspec.json.encode({"rows": rows.rows})
-    scored = services.receipts.score(principal, served, body, rows)
-    scores = np.frombuffer(scored.entry.outputs, "<f4").reshape(len(rows.rows), -1)
-    return scored, outputs_of(served.model, scores, asked)
+def score_rows(services: Services, principal: Principal, served: Served, rows: list[dict[str, Any]]) -> Scored:
+    """The answers to rows by feature name. Their receipt holds the call as REST has it, so that it is listed, redacted
+    and replayed like any other.
+
+    Raises:
+        InvalidInput, TooLarge: a row cannot be read, or there are too many.
+    """
+    asked = RowsToScore(rows)
+    check(asked, max_rows=services.settings.max_rows_per_call)
+    return services.receipts.score(principal, served, msgspec.json.encode({"rows": rows}), asked)
+
+
+class _Begun(NamedTuple):
+    scored: Scored
+    inferred: Inferred
+
+
+def _begin(services: Services, principal: Principal, served: Served, read: Callable[[], Asked]) -> _Begun:
+    asked = read()
+    scored = score_rows(services, principal, served, rows_of(asked.inputs, served.model.schema))
+    entry = scored.entry
+    scores = np.frombuffer(entry.outputs, "<f4").reshape(entry.row_count, -1)
+    outputs = outputs_of(served.model, scores, asked)
+    return _Begun(scored, Inferred(asked, served.model, entry.id, outputs))

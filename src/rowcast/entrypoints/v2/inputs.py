@@ -36,7 +36,7 @@ def _matrix(tensors: Sequence[Tensor], schema: FeatureSchema) -> Columns | None:
     tensor = tensors[0]
     if not numeric or len(tensor.shape) != 2 or tensor.shape[1] != len(numeric):
         raise _invalid(
-            f"There is no input '{_short(tensor.name)}'. A matrix of all numeric features has the shape "
+            f"There is no input '{tensor.name[:100]}'. A matrix of all numeric features has the shape "
             f"[rows, {len(numeric)}], in the order of the model's metadata."
         )
     cells = np.asarray(tensor.cells).reshape(tensor.shape)
@@ -52,7 +52,7 @@ def _check(tensors: Sequence[Tensor], schema: FeatureSchema) -> None:
         if schema.feature(tensor.name) is None:
             meant = nearest(tensor.name, schema.names)
             hint = f"Did you mean '{meant}'?" if meant else "The model's metadata names its inputs."
-            raise _invalid(f"There is no input '{_short(tensor.name)}'. {hint}")
+            raise _invalid(f"There is no input '{tensor.name[:100]}'. {hint}")
         if len(tensor.shape) > 2 or tensor.shape[1:] not in ((), (1,)):
             raise _invalid(f"Input '{tensor.name}' has the shape [rows, 1].")
     if len({tensor.shape[0] for tensor in tensors}) > 1:
@@ -69,10 +69,6 @@ def _known(cells: np.ndarray[Any, Any]) -> list[Any]:
     if cells.dtype.kind == "f" and np.isnan(cells).any():
         return [None if value != value else value for value in values]
     return values
-
-
-def _short(name: str) -> str:
-    return name[:100]
 
 
 def _invalid(message: str) -> InvalidInput:

@@ -5,7 +5,7 @@ Whatever form they come in, they are flat and row-major here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, chain
 from math import prod
 from typing import Any, NamedTuple
@@ -242,7 +242,3 @@ def _flag(parameters: dict[str, Any] | None, name: str) -> bool:
 
 def _invalid(message: str) -> InvalidInput:
     return InvalidInput("tensors_invalid", message)
-
-
-def names(tensors: Iterable[Tensor]) -> list[str]:
-    return [tensor.name for tensor in tensors]
