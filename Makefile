@@ -1,10 +1,12 @@
 # Everything a person or CI does with this repository. `make help` lists it.
 BIN := .venv/bin
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' src/rowcast/__init__.py)
+export DOCKER_USERNAME
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .venv/.ready: scripts/setup.sh pyproject.toml requirements/dev.txt requirements/uv.txt
 	@scripts/setup.sh
@@ -25,6 +27,11 @@ test: setup ## run every test, on services of its own
 	@scripts/setup-services.sh
 	@scripts/setup-clients.sh
 	@$(BIN)/pytest -n 2 --dist worksteal tests
+
+.PHONY: screenshots
+screenshots: setup ## take the pictures of the dashboard in docs/screenshots anew
+	@scripts/setup-services.sh
+	@$(BIN)/python scripts/screenshots.py
 
 .PHONY: clients
 clients: setup ## call a server with the clients of Triton, KServe, MLServer and MLflow, unchanged from PyPI
@@ -69,9 +76,14 @@ generate: setup ## make again what is generated: gRPC modules, the sync client, 
 bench: setup ## measure against floors in the same run; writes benchmarks/results
 	@$(BIN)/python -m benchmarks
 
+.PHONY: bench-peers
+bench-peers: setup ## measure beside MLServer, BentoML, LitServe, Ray Serve and MLflow; one table
+	@scripts/setup-peers.sh
+	@$(BIN)/python -m benchmarks.peers
+
 .PHONY: lock
 lock: setup ## resolve the newest dependencies into the hash-pinned locks
-	@cd requirements && for set in clients/*.in; do \
+	@cd requirements && for set in clients/*.in peers/*.in deploy.in mlflow.in; do \
 	  UV_PYTHON_DOWNLOADS=never ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header $$set -o $${set%.in}.txt || exit 1; done
 	@cd requirements && for set in uv runtime dev; do \
@@ -79,10 +91,45 @@ lock: setup ## resolve the newest dependencies into the hash-pinned locks
 	  UV_PYTHON_DOWNLOADS=never ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header $$from -o $$set.txt || exit 1; done
 
+.PHONY: build
+build: ## build the image of all roles, `rowcast`, with a Docker engine
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) docker build --tag rowcast --tag rowcast:$(VERSION) \
+	  --file deploy/docker/Dockerfile .
+
+.PHONY: build-push
+build-push: build ## give the image to a registry (DOCKER_USERNAME=..., after docker login)
+	@: $${DOCKER_USERNAME:?is needed: make build-push DOCKER_USERNAME=...}
+	@for tag in $(VERSION) latest; do \
+	  docker tag rowcast $$DOCKER_USERNAME/rowcast:$$tag && docker push $$DOCKER_USERNAME/rowcast:$$tag || exit 1; done
+
+.PHONY: compose
+compose: build ## run everything on this machine in containers, at https://localhost
+	@scripts/run-compose.sh
+
+.PHONY: minikube
+minikube: ## run the applications in minikube and the services in containers beside it
+	@scripts/run-minikube.sh
+
+.PHONY: stop
+stop: ## stop what compose and minikube started (CLEAN=1 deletes the data too)
+	@scripts/stop-all.sh $(if $(CLEAN),clean)
+
+.PHONY: smoke
+smoke: setup ## go through REST and gRPC of a running Rowcast (URL=https://..., ROWCAST_API_KEY; AUTHORITY=ca.pem)
+	@$(BIN)/python scripts/smoke.py $(URL) $(if $(AUTHORITY),--authority $(AUTHORITY))
+
+.PHONY: compose-test
+compose-test: setup build ## run all of compose.yaml under load and kill parts of it, with a Docker engine
+	@ROWCAST_COMPOSE_TEST=1 $(BIN)/pytest -q -s tests/deploy/test_compose.py
+
+.PHONY: manifests-check
+manifests-check: setup ## hold the Dockerfile and the Kubernetes manifests against linters and schemas
+	@scripts/check-manifests.sh
+
 .PHONY: swagger
 swagger: ## fetch the files of the API's documentation page again from npm
 	@scripts/fetch-swagger.sh
 
 .PHONY: clean
 clean: ## remove what was made, but for data
-	@rm -rf .venv .venv-clients .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+	@rm -rf .venv .venv-clients .venv-peers .venv-deploy .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build

@@ -5,10 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import files, predict, table, tasks
+from benchmarks import files, inference, keys, predict, table, tasks
 from benchmarks.machine import describe
 
-BENCHMARKS = {"table": table.run, "predict": predict.run, "files": files.run, "tasks": tasks.run}
+BENCHMARKS = {
+    "table": table.run,
+    "predict": predict.run,
+    "inference": inference.run,
+    "keys": keys.run,
+    "files": files.run,
+    "tasks": tasks.run,
+}
 RESULTS = Path(__file__).parent / "results"
 
 

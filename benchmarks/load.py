@@ -37,6 +37,7 @@ def drive(
     seconds: float,
     key: str | None = None,
     headers: Mapping[str, str] | None = None,
+    http2: bool = False,
 ) -> Load:
     """Post ``body`` over and over for ``seconds``, after one second to warm up, from ``cores`` such as "0" or "0,1"."""
     with tempfile.TemporaryDirectory() as folder:
@@ -46,7 +47,8 @@ def drive(
         if key:
             sent["Authorization"] = f"Bearer {key}"
         options = [f"-H{name}: {value}" for name, value in sent.items()]
-        command = ["taskset", "-c", cores, "h2load", "--h1", "-t1", f"-c{connections}", f"-D{seconds:.0f}"]
+        version = "-ph2c" if http2 else "--h1"
+        command = ["taskset", "-c", cores, "h2load", version, "-t1", f"-c{connections}", f"-D{seconds:.0f}"]
         command += ["--warm-up-time=1", f"--log-file={log}", f"--data={data}", *options, url]
         subprocess.run(command, check=True, capture_output=True, timeout=seconds + 60)
         entries = np.loadtxt(log, dtype=np.int64, ndmin=2)

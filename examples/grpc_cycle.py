@@ -13,6 +13,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from rowcast.client.grpc import GrpcClient
+from rowcast.errors import RowcastError
 
 NAME = "grpc_cycle"
 TARGET = "MIS_Status"
@@ -60,11 +61,14 @@ def first_row(table: Path, features: list[str]) -> dict[str, str]:
 
 def main() -> None:
     target = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:8001"
-    with (
-        GrpcClient(target, os.environ["ROWCAST_API_KEY"]) as client,
-        as_file(files("rowcast.examples") / "sba_loans.csv") as table,
-    ):
-        cycle(client, table)
+    key = os.environ.get("ROWCAST_API_KEY")
+    if not key:
+        sys.exit("Set ROWCAST_API_KEY to an API key of an analyst: rowcast keys make grpc")
+    try:
+        with GrpcClient(target, key) as client, as_file(files("rowcast.examples") / "sba_loans.csv") as table:
+            cycle(client, table)
+    except RowcastError as error:
+        sys.exit(f"error: {error.message}")
 
 
 if __name__ == "__main__":

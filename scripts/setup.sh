@@ -37,7 +37,7 @@ if ! .venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))'
     rm -rf .venv
     "$python" -m venv .venv
 fi
-say "installing the locked packages into .venv (1.4 GB the first time, minutes on a slow line)"
+say "installing the locked packages into .venv (2.4 GB the first time, minutes on a slow line)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 export UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=$PWD/.venv
 # A company's own certificate authority is known to the system, not to uv; slim images have no such list.

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from rowcast.accounts.keys import create_key
 from rowcast.accounts.principal import INCLUDED, Role, Scope
+from rowcast.accounts.profile import SESSION_COOKIE
 from rowcast.accounts.sessions import open_session
 from rowcast.accounts.tables import ApiKeyRow, SessionRow, UserRow
-from rowcast.entrypoints.rest.browsers import COOKIE
 from rowcast.tables import now
 
 BROWSER = {"X-Rowcast-Client": "a test"}
@@ -42,7 +42,7 @@ def with_key(key: str, role: Role | None = None, scopes: frozenset[Scope] | None
 
 
 def with_session(token: str, role: Role | None = None, user_id: str = "") -> Caller:
-    return Caller({"Cookie": f"{COOKIE}={token}", **BROWSER}, role, user_id=user_id)
+    return Caller({"Cookie": f"{SESSION_COOKIE}={token}", **BROWSER}, role, user_id=user_id)
 
 
 def signed_in_again(database, caller: Caller) -> Caller:

@@ -19,7 +19,15 @@ from rowcast.client import Client
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from services import PrivatePostgres, PrivateRabbit, missing_postgres, missing_rabbit, shared_rabbit
+from services import (
+    PrivatePostgres,
+    PrivateRabbit,
+    PrivateS3,
+    missing_postgres,
+    missing_rabbit,
+    missing_s3,
+    shared_rabbit,
+)
 
 EXAMPLE = Path(str(files("rowcast.examples"))) / "sba_loans.csv"
 START_SECONDS = 60
@@ -36,7 +44,9 @@ class Server:
 
     def start(self) -> Server:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROWCAST_")}
-        environment |= {f"ROWCAST_{name.upper()}": value for name, value in self.settings.items()}
+        # Where a test is not about MLflow, nothing is mirrored: that takes seconds of a processor for every training.
+        settings = {"tracking_url": "none", **self.settings}
+        environment |= {f"ROWCAST_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "rowcast", "up", "--port", "0", "--data-dir", str(self.data_dir)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -177,6 +187,24 @@ def private_rabbit() -> Iterator[PrivateRabbit]:
     """A RabbitMQ of the test's own, to kill and start again."""
     _need(missing_rabbit())
     running = PrivateRabbit().start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[PrivateS3]:
+    """An S3 for all tests of a worker, not to be harmed."""
+    _need(missing_s3())
+    running = PrivateS3().start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture
+def private_s3() -> Iterator[PrivateS3]:
+    """An S3 of the test's own, to kill and start again."""
+    _need(missing_s3())
+    running = PrivateS3().start()
     yield running
     running.remove()
 

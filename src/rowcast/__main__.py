@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
-    sys.exit(run(Servers(up=_up, demo=_demo, api=_api, worker=_worker)))
+    sys.exit(
+        run(
+            Servers(
+                up=_up,
+                demo=_demo,
+                api=_api,
+                worker=_worker,
+                migrate=_migrate,
+                mlflow=_mlflow,
+                dashboard=_dashboard,
+            )
+        )
+    )
 
 
 def _up(options: Options, started: Started) -> int:
@@ -40,6 +52,24 @@ def _worker(options: Options, started: Callable[[], None]) -> int:
     from rowcast import programs
 
     return programs.worker(_settings(options), started=started)
+
+
+def _migrate(options: Options) -> int:
+    from rowcast import programs
+
+    return programs.migrate(_settings(options))
+
+
+def _dashboard(options: Options, api_url: str, port: int, started: Callable[[str], None]) -> int:
+    from rowcast import dashboards
+
+    return dashboards.dashboard(_settings(options), api_url, port, started=started)
+
+
+def _mlflow(options: Options, port: int, started: Callable[[str], None]) -> int:
+    from rowcast.adapters.tracking import ui
+
+    return ui.show(_settings(options).resolved_tracking_url, port, started)
 
 
 def _settings(options: dict[str, Any]) -> Settings:

@@ -18,6 +18,7 @@ from rowcast.entrypoints.measures import Measures
 from rowcast.errors import InvalidInput, Unavailable
 from rowcast.folders import INCOMING, content_of, secret_in
 from rowcast.sign_in import mail_of, passwords_of, providers_of
+from rowcast.traces import Traces, Untraced
 
 if TYPE_CHECKING:
     from rowcast.adapters.database.engine import SqlDatabase
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rowcast.entrypoints.exposition import Exposition, Metrics
     from rowcast.entrypoints.services import Services
     from rowcast.entrypoints.worker.loop import Worker
+    from rowcast.entrypoints.worker.mirror import MirrorThread
     from rowcast.monitoring.journal import Journal
     from rowcast.monitoring.keeping import Keeping
     from rowcast.monitoring.licensing import Installation
@@ -66,6 +68,7 @@ class Base:
     place: Path
     installation: Installation
     measures: Measures = field(default_factory=Measures)
+    traces: Traces = field(default_factory=Untraced)
 
 
 def database(settings: Settings, stack: ExitStack) -> SqlDatabase:
@@ -80,6 +83,18 @@ def database(settings: Settings, stack: ExitStack) -> SqlDatabase:
         alone=settings.processes == 1,
     )
     stack.callback(opened.dispose)
+    return opened
+
+
+def traces(settings: Settings, database: SqlDatabase, program: str, stack: ExitStack) -> Traces:
+    """Where traces go; nowhere by default."""
+    if not settings.traces_url:
+        return Untraced()
+    from rowcast.adapters.traces.otlp import OtlpTraces
+
+    opened = OtlpTraces(settings.traces_url, program=program, ratio=settings.traces_ratio)
+    stack.callback(opened.close)
+    opened.follow(database.engine)
     return opened
 
 
@@ -148,13 +163,14 @@ def services(
         providers={provider.name: provider for provider in providers_of(settings)},
         mail=mail,
         catalog=catalog,
-        receipts=Receipts(recorded, keeping(settings), tariff),
+        receipts=Receipts(recorded, keeping(settings), tariff, base.traces),
         tariff=tariff,
         ledger=ledger,
         measures=base.measures,
         metrics=metrics,
         incoming=base.place / INCOMING,
         installation=base.installation,
+        traces=base.traces,
     )
 
 
@@ -213,7 +229,7 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
         storage=base.storage,
         compute=compute,
         broker=broker,
-        handlers=handlers(base.installation.usage_key),
+        handlers=handlers(base.installation.usage_key, settings.resolved_tracking_url),
         limits=Limits(
             settings.ingest_timeout_seconds,
             settings.training_timeout_seconds,
@@ -224,11 +240,12 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         tally=base.measures,
+        traces=base.traces,
     )
 
 
-def worker(base: Base, broker: Broker, runner: Runner, catalog: Catalog) -> Worker:
-    """The threads that take tasks, not started yet."""
+def worker(base: Base, broker: Broker, runner: Runner, catalog: Catalog, compute: Compute) -> Worker:
+    """The threads that take tasks, and the one that keeps MLflow up to date, not started yet."""
     from rowcast.entrypoints.worker.loop import Worker
     from rowcast.tasks.handlers import BATCH, DATA, TRAIN
 
@@ -239,6 +256,7 @@ def worker(base: Base, broker: Broker, runner: Runner, catalog: Catalog) -> Work
         runner=runner,
         lanes={DATA: settings.workers, TRAIN: settings.workers, BATCH: settings.workers},
         predicting=[_predicting(base, broker, catalog)],
+        companions=_mirrors(base, compute),
         max_attempts=settings.max_attempts,
         lease_seconds=settings.lease_seconds,
     )
@@ -264,7 +282,21 @@ def _predicting(base: Base, broker: Broker, catalog: Catalog) -> Predicting:
         lease_seconds=lease,
         max_attempts=settings.max_attempts,
         tally=base.measures,
+        traces=base.traces,
     )
+
+
+def _mirrors(base: Base, compute: Compute) -> list[MirrorThread]:
+    from rowcast.adapters.tracking.address import tracking_at
+    from rowcast.entrypoints.worker.mirror import MirrorThread
+    from rowcast.tasks.mirroring import Mirror
+
+    settings = base.settings
+    if not settings.resolved_tracking_url:
+        return []
+    tracking, public_url = tracking_at(settings.resolved_tracking_url), settings.public_url
+    holder = "alone" if settings.alone else _worker_name()  # who is alone need not wait for the turn of who was killed
+    return [MirrorThread(Mirror(base.database, compute, tracking, holder=holder, public_url=public_url))]
 
 
 def _worker_name() -> str:
@@ -298,8 +330,8 @@ def journal(base: Base, stack: ExitStack, ledger: Ledger) -> Journal:
 
 
 def keep_short(base: Base, stack: ExitStack) -> None:
-    """Delete receipts, tasks, files with predictions and ended sessions that are too old, now and then."""
-    from rowcast.accounts.retention import delete_old_entries
+    """Delete receipts, tasks, files with predictions, ended sessions and deeds that are too old, now and then."""
+    from rowcast.accounts.retention import delete_old_deeds, delete_old_entries
     from rowcast.monitoring.retention import Retention
     from rowcast.tasks.file_retention import delete_old_files
     from rowcast.tasks.leftovers import Leftovers
@@ -311,8 +343,9 @@ def keep_short(base: Base, stack: ExitStack) -> None:
     files = Retention(database, days=settings.file_days, delete=partial(delete_old_files, storage), what="files")
     entries_days = max(ENTRIES_DAYS, settings.session_minutes / 1440)
     entries = Retention(database, days=entries_days, delete=delete_old_entries, what="sessions and links")
+    deeds = Retention(database, days=settings.audit_days, delete=delete_old_deeds, what="deeds of the audit log")
     left = Retention(database, days=LEFTOVER_DAYS, delete=Leftovers(storage).remove, what="left-over objects")
-    for retention in (left, receipts, tasks, files, entries):
+    for retention in (left, receipts, tasks, files, entries, deeds):
         retention.start()
         stack.callback(retention.stop)
 
@@ -348,8 +381,8 @@ def installation(settings: Settings) -> Installation:
     licence = read(text.decode(errors="replace"), public_key)
     private_key = secret_in(settings.data_dir / USAGE_KEY, new_private_key)
     standing = Standing(licence)
-    if standing.warning:
-        log.warning("%s", standing.warning)
+    if warning := standing.warning():
+        log.warning("%s", warning)
     return Installation(standing, private_key, settings.receipt_days)
 
 

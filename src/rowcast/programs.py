@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
-from rowcast.entrypoints.worker.loop import Outage
+from rowcast.dashboards import show, with_dashboard
 from rowcast.errors import Conflict, InvalidInput, RowcastError, Unavailable
 from rowcast.folders import place_of_its_own
 from rowcast.logs import log_to_stderr
+from rowcast.patience import Ended, Patience
 from rowcast.settings import Settings
-from rowcast.wiring import assemble, assemble_api, assemble_further, assemble_worker
+from rowcast.wiring import assemble, assemble_api, assemble_further, assemble_worker, upgrade
 
 if TYPE_CHECKING:
     from rowcast.adapters.processes.crew import Crew
@@ -35,12 +35,6 @@ LOOK_SECONDS = 0.5
 
 EXIT_SECONDS = 5.0
 """For further processes to be gone, beyond what they have to answer calls."""
-
-_PAUSES = (0.2, 0.5, 1.0, 2.0)
-_LONGEST_PAUSE = 5.0
-"""Seconds between attempts to reach a service at the start."""
-
-_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +61,7 @@ def up(settings: Settings, *, started: Started) -> int:
     Raises:
         RowcastError: it cannot start, and why.
     """
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     _serve(settings, lambda server: started(server.url, server.api_key, new=server.key_is_new))
     return 0
 
@@ -108,7 +102,7 @@ def api(settings: Settings, *, started: Started) -> int:
     Raises:
         RowcastError: it cannot start, and why.
     """
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     _require_shared(settings, "rowcast api")
     with ExitStack() as stack:
         place = place_of_its_own(settings.data_dir, stack)
@@ -123,20 +117,34 @@ def worker(settings: Settings, *, started: Callable[[], None]) -> int:
     Raises:
         RowcastError: it cannot start, and why.
     """
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     _require_shared(settings, "rowcast worker")
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    with suppress(_Ended), ExitStack() as stack:
+    ended = _asked_to_end()
+    with suppress(Ended), ExitStack() as stack:
         place = place_of_its_own(settings.data_dir, stack)
-        running = assemble_worker(settings, stack, place, patiently=_Patience("the worker", ended))
+        running = assemble_worker(settings, stack, place, patiently=Patience("the worker", ended))
         running.start()
         stack.callback(running.stop, settings.drain_seconds)
         started()
         while not ended.wait(LOOK_SECONDS):  # a signal that another thread of the process was given wakes nobody here
             pass
     return 0
+
+
+def migrate(settings: Settings) -> int:
+    """Bring the database up to date, once it is there. Returns the exit code.
+
+    Raises:
+        RowcastError: it cannot be done, and why.
+    """
+    log_to_stderr(settings.log_level, settings.log_format)
+    ended = _asked_to_end()
+    with suppress(Ended), ExitStack() as stack:
+        if settings.alone:
+            stack.enter_context(_alone_in(settings.data_dir))
+        upgrade(settings, stack, patiently=Patience("the migration", ended))
+        return 0
+    return 1
 
 
 def further() -> None:
@@ -148,7 +156,7 @@ def further() -> None:
 
     given = receive()
     settings = Settings(**given.settings)
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.log_format)
     try:
         with ExitStack() as stack:
             given.member.start()
@@ -169,6 +177,7 @@ def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port
 
     with ExitStack() as stack:
         stack.enter_context(_alone_in(settings.data_dir))
+        settings, pages = with_dashboard(settings, stack)
         entrance = _Entrance(settings, settings.data_dir, stack, or_free_port=or_free_port)
         services, worker, new_key = assemble(settings, stack, keep_key=entrance.save, crew=entrance.crew)
         entrance.save(None)
@@ -187,6 +196,8 @@ def _serve(settings: Settings, ready: Callable[[Running], None], *, or_free_port
             worker.start()
         stack.callback(worker.stop, settings.drain_seconds)
         stack.callback(entrance.close)
+        if pages is not None:
+            show(pages, settings, entrance.url, stack)
         _serve_grpc(services, entrance, stack)
         _run(serving, entrance.listeners[:1])
 
@@ -195,7 +206,7 @@ class _Entrance:
     """Where a server is called: its sockets and address, the file with its key, and its further processes."""
 
     def __init__(self, settings: Settings, place: Path, stack: ExitStack, *, or_free_port: bool = False) -> None:
-        from rowcast.entrypoints.rest.serving import bind
+        from rowcast.entrypoints.rest.serving import address, bind
 
         self._folder = settings.data_dir
         self._patience = settings.drain_seconds + EXIT_SECONDS
@@ -203,7 +214,7 @@ class _Entrance:
         for listener in self.listeners:
             stack.enter_context(listener)
         self.port: int = self.listeners[0].getsockname()[1]
-        self.url = _address(settings.host, self.port)
+        self.url = address(settings.host, self.port)
         self.crew = _crew(settings, place, self.listeners[1:])
         if self.crew is not None:
             self.crew.settle()
@@ -271,7 +282,7 @@ class _Replica:
     def _begin(self) -> None:
         from rowcast.entrypoints.rest.app import create_app
 
-        entrance, patiently = self._entrance, _Patience("the server", self._ended, self._opening.wait_for)
+        entrance, patiently = self._entrance, Patience("the server", self._ended, self._opening.wait_for)
         try:
             services, new_key = assemble_api(
                 self._settings,
@@ -287,7 +298,7 @@ class _Replica:
             entrance.muster(self._serving)
             made_here = new_key is not None and not self._settings.api_key
             self._started(entrance.url, entrance.key(new_key), new=made_here)
-        except _Ended:
+        except Ended:
             return
         except BaseException as error:  # noqa: BLE001  (raised again by the thread that serves)
             self._failure = error
@@ -302,36 +313,6 @@ def _serve_grpc(services: Services, entrance: _Entrance, stack: ExitStack) -> No
     from rowcast.entrypoints.grpc.server import start
 
     log.info("gRPC is at %s", start(services, stack, beside=entrance.port if services.settings.port else 0))
-
-
-class _Ended(Exception):
-    """The process was asked to end before it had begun."""
-
-
-class _Patience:
-    """Tries again until a service is there, with a line in the log when it is missing and one when it is back."""
-
-    def __init__(
-        self, what: str, ended: threading.Event, tell: Callable[[Unavailable | None], None] = lambda error: None
-    ) -> None:
-        self._outage = Outage(what)
-        self._ended = ended
-        self._tell = tell
-
-    def __call__(self, attempt: Callable[[], _T]) -> _T:
-        for pause in chain(_PAUSES, repeat(_LONGEST_PAUSE)):
-            try:
-                result = attempt()
-            except Unavailable as error:
-                self._outage.goes_on(error)
-                self._tell(error)
-            else:
-                self._outage.over()
-                self._tell(None)
-                return result
-            if self._ended.wait(pause):
-                break
-        raise _Ended
 
 
 def _require_shared(settings: Settings, command: str) -> None:
@@ -362,6 +343,14 @@ def _crew(settings: Settings, place: Path, listeners: list[socket.socket]) -> Cr
     return Crew(listeners, place, command=command, settings=settings.model_dump(mode="json", exclude={"api_key"}))
 
 
+def _asked_to_end() -> threading.Event:
+    """What is set when the process is asked to end."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
+
+
 def _run(serving: Server, listeners: list[socket.socket]) -> None:
     """Serve until asked to end."""
     # uvicorn raises the signal that ended it once more when it is done; what is left to close must still be closed.
@@ -387,8 +376,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
             message = f"Another Rowcast works in {folder}. Stop it, or choose another folder: --data-dir FOLDER."
             raise Conflict("data_dir_in_use", message) from error
         yield
-
-
-def _address(host: str, port: int) -> str:
-    name = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104  (compared, not bound)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -9,11 +9,15 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+
+SECRETS = Path("/run/secrets")
+"""Where Docker and Kubernetes put secrets, each in a file of its name."""
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, each as ``ROWCAST_<NAME>`` in the environment."""
+    """Everything that can be set, each as ``ROWCAST_<NAME>`` in the environment, or in a file of that name in
+    ``SECRETS``."""
 
     model_config = SettingsConfigDict(env_prefix="ROWCAST_", frozen=True, extra="ignore")
 
@@ -36,7 +40,26 @@ class Settings(BaseSettings):
         default=5, gt=0, description="How long is waited for PostgreSQL to take a connection."
     )
     storage_url: str = Field(
-        default="", description="Where tables and bundles are kept; empty means a folder in the data folder."
+        default="",
+        description="Where tables and bundles are kept: file:///folder or s3://bucket/prefix; empty means a folder in "
+        "the data folder.",
+    )
+    storage_endpoint: str = Field(
+        default="",
+        max_length=500,
+        description="Address of the S3 service, such as http://127.0.0.1:8333; empty means that of AWS.",
+    )
+    storage_region: str = Field(default="", description="Region of the S3 service; empty means us-east-1.")
+    storage_secret_key: str = Field(default="", description="Secret of the access key of the S3 service.", repr=False)
+    storage_access_key: str = Field(
+        default="",
+        description="Access key of the S3 service; empty takes the usual AWS variables, or the role of the machine.",
+    )
+    storage_public_endpoint: str = Field(
+        default="",
+        max_length=500,
+        description="Address of the S3 service for those who download: large files are then fetched from it, by links "
+        "that end after a quarter of an hour. Empty sends all files through the server.",
     )
     broker_url: str = Field(
         default="local://",
@@ -44,6 +67,13 @@ class Settings(BaseSettings):
         repr=False,
     )
     compute_url: str = Field(default="local://", description="What trainings run on; local:// is child processes here.")
+    tracking_url: str = Field(
+        default="",
+        max_length=500,
+        description="MLflow that all trainings and versions are mirrored in: http(s)://, or sqlite:///FILE with no "
+        "server. Empty is a file in the data folder when the database is one, else nothing; `none` is nothing.",
+        repr=False,
+    )
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port of everything over HTTP; 0 picks a free one.")
     grpc_port: int | None = Field(
@@ -61,6 +91,11 @@ class Settings(BaseSettings):
         default=None,
         description="PEM file with the authority whose certificates clients of gRPC have to show (mutual TLS).",
     )
+    dashboard_url: str = Field(
+        default="",
+        description="Address of a `rowcast dashboard` whose pages are shown at the front door of the API; `rowcast up` "
+        "runs one of its own.",
+    )
     processes: int = Field(
         default=1, ge=1, le=64, description="Processes that answer calls, each with the models in its own memory."
     )
@@ -72,6 +107,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest other request body, in bytes.")
     max_rows_per_call: int = Field(default=100_000, ge=1, description="Most rows in one prediction call.")
     max_columns: int = Field(default=5_000, ge=1, description="Most columns of a table.")
+    max_table_rows: int = Field(
+        default=100_000_000, ge=1, description="Most rows of a table, and of a file to predict for."
+    )
     max_cell_bytes: int = Field(
         default=1 * 2**20, ge=1, description="Longest cell, and a hundredth of the longest line."
     )
@@ -109,6 +147,7 @@ class Settings(BaseSettings):
     receipt_days: float = Field(
         default=365, ge=0, description="Days that the receipts of predictions are kept; 0 keeps them for ever."
     )
+    audit_days: float = Field(default=730, ge=0, description="Days that the audit log is kept; 0 keeps it for ever.")
     receipt_inputs: bool = Field(
         default=True, description="Whether receipts keep the rows that were sent; without them no replay is possible."
     )
@@ -211,7 +250,28 @@ class Settings(BaseSettings):
         le=65535,
         description="Port on which figures are served to everybody who reaches it, also by workers; 0 is none.",
     )
+    traces_url: str = Field(
+        default="",
+        description="Where traces are sent over OTLP, such as http://127.0.0.1:4318/v1/traces; empty is nowhere.",
+    )
+    traces_ratio: float = Field(
+        default=1, ge=0, le=1, description="Share of the traces kept that begin here; who calls decides for their own."
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="Lines for people, or JSON for programs.")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before files, which most machines have none of."""
+        sources = (init_settings, env_settings)
+        return (*sources, SecretsSettingsSource(settings_cls, SECRETS)) if SECRETS.is_dir() else sources
 
     @field_validator("data_dir")
     @classmethod
@@ -226,11 +286,26 @@ class Settings(BaseSettings):
             raise ValueError("it is an address without a path, such as https://rowcast.example.org")
         return value
 
-    @field_validator("password_ranges_url")
+    @field_validator("storage_endpoint", "storage_public_endpoint")
+    @classmethod
+    def _s3_service(cls, value: str) -> str:
+        value = value.rstrip("/")
+        if value and not _has_host(value, "http", "https"):
+            raise ValueError("it is an address such as https://s3.example.org")
+        return value
+
+    @field_validator("storage_access_key")
+    @classmethod
+    def _both_keys(cls, value: str, others: ValidationInfo) -> str:
+        if bool(value) != bool(others.data.get("storage_secret_key")):
+            raise ValueError("it goes with ROWCAST_STORAGE_SECRET_KEY: set both or none")
+        return value
+
+    @field_validator("password_ranges_url", "dashboard_url", "traces_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if value and not _has_host(value, "http", "https"):
-            raise ValueError("it is an address such as https://ranges.example.org/range")
+            raise ValueError("it is an address such as https://example.org/range")
         return value
 
     @field_validator("github_authorize_url", "github_token_url", "github_api_url", "oidc_issuer")
@@ -238,6 +313,14 @@ class Settings(BaseSettings):
     def _provider(cls, value: str) -> str:
         if value and not is_safe(value):
             raise ValueError("it is an https address; http is for servers on this machine alone")
+        return value
+
+    @field_validator("tracking_url")
+    @classmethod
+    def _mlflow(cls, value: str) -> str:
+        a_file = value.startswith("sqlite:///") and Path(value.removeprefix("sqlite:///")).is_absolute()
+        if value and value != "none" and not a_file and not _has_host(value, "http", "https"):
+            raise ValueError("it is http://HOST:5000, https://HOST, sqlite:////ABSOLUTE/PATH.db, or none")
         return value
 
     @field_validator("github_client_id")
@@ -315,6 +398,19 @@ class Settings(BaseSettings):
     @property
     def resolved_storage_url(self) -> str:
         return self.storage_url or (self.data_dir / "storage").as_uri()
+
+    @property
+    def resolved_tracking_url(self) -> str:
+        """Of MLflow; empty where nothing is mirrored."""
+        if self.tracking_url or not self.alone:
+            return "" if self.tracking_url == "none" else self.tracking_url
+        return f"sqlite:///{self.data_dir / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """How a storage that speaks S3 is reached."""
+        names = ("endpoint", "region", "access_key", "secret_key", "public_endpoint")
+        return {name: getattr(self, f"storage_{name}") for name in names}
 
     @property
     def job_threads(self) -> int:

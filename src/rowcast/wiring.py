@@ -6,7 +6,7 @@ What only the server needs is imported when it starts: child processes come thro
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -35,6 +35,8 @@ JOBS = {
     "profile": "rowcast.datasets.profile.profiling:profile_table",
     "train": "rowcast.models.train.training:train",
     "score_file": "rowcast.scoring.files.job:score_file",
+    "mirror": "rowcast.adapters.tracking.jobs:mirror",
+    "import_model": "rowcast.adapters.tracking.jobs:import_model",
 }
 """What a child process can do; only the libraries of what it was asked for are loaded."""
 
@@ -49,19 +51,25 @@ class Patiently(Protocol):
     def __call__(self, attempt: Callable[[], T]) -> T: ...
 
 
-def open_storage(url: str) -> Storage:
-    """The storage at an address; ``file:///folder`` is a folder of this machine.
+def open_storage(url: str, options: Mapping[str, str] | None = None, *, scratch: Path | None = None) -> Storage:
+    """The storage at an address; ``file:///folder`` is a folder of this machine, ``s3://bucket/prefix`` a place in a
+    bucket, which need not answer yet. ``options`` say how it is reached, ``scratch`` is for copies of objects here.
 
     Raises:
         InvalidInput: no storage has such an address.
-        Unavailable: it does not answer.
+        Unavailable: the folder cannot be used.
     """
     address = urlsplit(url)
-    match address.scheme:
-        case "file":
+    match address.scheme, address.netloc:
+        case "file", _:
             return LocalStorage(Path(unquote(address.path)))
+        case "s3", bucket if bucket:
+            from rowcast.adapters.storage.s3 import Access, S3Storage
+
+            return S3Storage(bucket, address.path.strip("/"), Access(**(options or {})), scratch=scratch)
         case _:
-            raise InvalidInput("storage_url_invalid", "ROWCAST_STORAGE_URL is a folder, as in file:///var/lib/rowcast.")
+            message = "ROWCAST_STORAGE_URL is a folder, as in file:///var/lib/rowcast, or s3://bucket/prefix."
+            raise InvalidInput("storage_url_invalid", message)
 
 
 def open_broker(url: str) -> Broker:
@@ -99,6 +107,7 @@ def open_compute(settings: Settings, scratch: Path) -> Compute:
         case "local":
             return LocalCompute(
                 settings.resolved_storage_url,
+                storage_options=settings.storage_options,
                 threads=settings.job_threads,
                 scratch=scratch,
                 memory_bytes=settings.job_memory_bytes,
@@ -123,7 +132,8 @@ def assemble(
     base = _base(settings, stack, emptied(settings.data_dir))
     new_key = _prepare(base, keep_key)
     broker, notices = _listening(settings, stack, crew)
-    runner = parts.runner(base, broker, open_compute(settings, base.place / SCRATCH))
+    compute = open_compute(settings, base.place / SCRATCH)
+    runner = parts.runner(base, broker, compute)
     if settings.alone:
         parts.recover(base, runner)
     catalog = parts.catalog(base, crew.swaps if crew else None)
@@ -131,7 +141,7 @@ def assemble(
     parts.keep_fresh(catalog, stack)
     parts.keep_short(base, stack)
     services = parts.services(base, stack, broker, notices, catalog, _metrics(base, broker, catalog, crew, stack))
-    return services, parts.worker(base, broker, runner, catalog), new_key
+    return services, parts.worker(base, broker, runner, catalog, compute), new_key
 
 
 def assemble_api(
@@ -152,17 +162,27 @@ def assemble_worker(settings: Settings, stack: ExitStack, place: Path, *, patien
     """What carries tasks out, for a process beside others like it; waits for what is not there yet."""
     from rowcast.adapters.database.schema import upgrade
 
-    base = _base(settings, stack, place)
+    base = _base(settings, stack, place, "rowcast-worker")
+    patiently(base.storage.ping)
     patiently(lambda: upgrade(base.database.engine))
     broker = open_broker(settings.broker_url)
     stack.callback(broker.close)
-    runner = parts.runner(base, broker, open_compute(settings, place / SCRATCH))
+    compute = open_compute(settings, place / SCRATCH)
+    runner = parts.runner(base, broker, compute)
     catalog = parts.catalog(base)
     patiently(catalog.refresh)
     parts.keep_fresh(catalog, stack)
     parts.keep_short(base, stack)
     parts.serve_figures(settings, parts.exposition(base, broker, catalog), stack)
-    return parts.worker(base, broker, runner, catalog)
+    return parts.worker(base, broker, runner, catalog, compute)
+
+
+def upgrade(settings: Settings, stack: ExitStack, *, patiently: Patiently) -> None:
+    """Bring the database up to date; waits for it when it is not there yet."""
+    from rowcast.adapters.database import schema
+
+    opened = parts.database(settings, stack)
+    patiently(lambda: schema.upgrade(opened.engine))
 
 
 def assemble_further(settings: Settings, stack: ExitStack, place: Path, member: Member) -> Services:
@@ -193,9 +213,11 @@ def _metrics(base: Base, broker: Broker, catalog: Catalog, crew: Crew | None, st
     return exposition
 
 
-def _base(settings: Settings, stack: ExitStack, place: Path) -> Base:
-    storage = open_storage(settings.resolved_storage_url)
-    return Base(settings, parts.database(settings, stack), storage, place, parts.installation(settings))
+def _base(settings: Settings, stack: ExitStack, place: Path, program: str = "rowcast") -> Base:
+    storage = open_storage(settings.resolved_storage_url, settings.storage_options, scratch=place / SCRATCH)
+    database = parts.database(settings, stack)
+    traces = parts.traces(settings, database, program, stack)
+    return Base(settings, database, storage, place, parts.installation(settings), traces=traces)
 
 
 def _prepare(base: Base, keep_key: KeepKey) -> str | None:
@@ -203,6 +225,7 @@ def _prepare(base: Base, keep_key: KeepKey) -> str | None:
     from rowcast.accounts.keys import first_administrator
     from rowcast.adapters.database.schema import upgrade
 
+    base.storage.ping()
     upgrade(base.database.engine)
     with base.database.transaction() as session:
         new_key = first_administrator(session, base.settings.api_key)

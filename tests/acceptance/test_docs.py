@@ -23,7 +23,11 @@ APART = {"back-up-and-move.md", "run-on-postgresql.md", "use-grpc.md"}
 """Pages with a test of their own."""
 SERVERS = {"run-on-rabbitmq.md", "run-replicas.md", "use-more-cores.md"}
 """Pages on starting servers in other ways, which test_replicas.py and test_processes.py do."""
-PAGES = sorted(page for page in HOW_TO.glob("*.md") if page.name not in APART | SERVERS)
+CONTAINERS = {"harden.md", "rotate-secrets.md", "run-on-kubernetes.md", "run-with-compose.md", "upgrade.md"}
+"""Pages on containers, whose commands need an engine: tests/deploy runs those that stand in bash blocks."""
+MLFLOW = {"track-with-mlflow.md", "import-from-mlflow.md"}
+"""Pages that need an MLflow, which test_mlflow.py has."""
+PAGES = sorted(page for page in HOW_TO.glob("*.md") if page.name not in APART | SERVERS | CONTAINERS | MLFLOW)
 DEFAULT_URL = "http://127.0.0.1:8000"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -43,7 +47,8 @@ def reader(folder: Path, data_dir: Path) -> Path:
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROWCAST_")}
-    return kept | {"PATH": f"{Path(sys.executable).parent}:{kept['PATH']}", "PYTHONIOENCODING": "utf-8"}
+    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
+    return kept | {"PATH": path, "PYTHONIOENCODING": "utf-8", "ROWCAST_TRACKING_URL": "none"}
 
 
 def typed(text: str, url: str, folder: Path, shell: tuple[str, ...] = ("bash", "-euo", "pipefail", "-c")) -> str:

@@ -78,6 +78,15 @@ def test_the_whole_cycle_as_in_the_example(served):
     assert "gone, and so True" in done.stdout
 
 
+def test_the_example_without_a_key_says_what_to_do():
+    environment = {name: value for name, value in os.environ.items() if name != "ROWCAST_API_KEY"}
+    program = [sys.executable, str(ROOT / "examples" / "grpc_cycle.py")]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Set ROWCAST_API_KEY")
+    assert "Traceback" not in done.stderr
+
+
 def test_the_page_says_what_works(served, example):
     server, target = served
     page = (ROOT / "docs" / "how-to" / "use-grpc.md").read_text()
@@ -215,6 +224,18 @@ def test_a_stream_that_is_cancelled_ends_and_a_deadline_is_kept(client, model):
         client.predict(model, {"age": 30}, timeout=1e-6)
     client.call("CancelTask", v1.CancelTaskRequest(task_id=task.id), Task)
     assert [one.state for one in client.watch(task)][-1] == "cancelled"
+
+
+def test_a_stream_of_a_task_ends_with_the_key_that_follows_it(served, client, model):
+    server, target = served
+    task = client.train(dataset="people", target="paid", preset="best")
+    with server.client() as owner, GrpcClient(target, (made := owner.keys.make("follows")).key) as follower:
+        changes = follower.watch(task)
+        assert next(changes).id == task.id
+        owner.keys.revoke(made.id)
+        with pytest.raises(Unauthenticated, match="revoked"):
+            list(changes)
+    client.call("CancelTask", v1.CancelTaskRequest(task_id=task.id), Task)
 
 
 def test_more_watchers_than_threads_are_told_to_come_again_and_predictions_go_on(client, model):

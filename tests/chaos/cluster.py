@@ -58,7 +58,8 @@ class Program:
 
     def start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ROWCAST_")}
-        environment |= {f"ROWCAST_{name.upper()}": value for name, value in self._settings.items()}
+        settings = {"tracking_url": "none", **self._settings}
+        environment |= {f"ROWCAST_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

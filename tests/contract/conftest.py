@@ -12,11 +12,10 @@ from rowcast.adapters.broker.rabbitmq.broker import RabbitBroker
 from rowcast.adapters.compute.local import LocalCompute
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
-from rowcast.adapters.storage.local import LocalStorage
+from rowcast.wiring import open_storage
 
 JOB_PROCESS = (sys.executable, str(Path(__file__).with_name("job_process.py")))
 
-STORAGES = {"local": lambda folder: LocalStorage(folder / "storage")}
 COMPUTES = {"local": lambda folder: LocalCompute((folder / "storage").as_uri(), threads=1, command=JOB_PROCESS)}
 
 
@@ -28,9 +27,18 @@ def database(database_url):
     database.dispose()
 
 
-@pytest.fixture(params=STORAGES)
-def storage(request, tmp_path):
-    return STORAGES[request.param](tmp_path)
+@pytest.fixture(params=["local", "s3"])
+def storage_at(request, tmp_path):
+    """The address and the options of an empty storage."""
+    if request.param == "local":
+        return (tmp_path / "storage").as_uri(), {}
+    server = request.getfixturevalue("s3_server")
+    return server.new_url(), server.options()
+
+
+@pytest.fixture
+def storage(storage_at):
+    return open_storage(*storage_at)
 
 
 @pytest.fixture

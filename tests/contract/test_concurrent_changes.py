@@ -5,23 +5,30 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
 from rowcast.accounts import users
+from rowcast.accounts.identities import Identities, linked_of
 from rowcast.accounts.principal import Principal, Role
-from rowcast.accounts.tables import UserRow
+from rowcast.accounts.registration import SignUp, register
+from rowcast.accounts.tables import IdentityRow, UserRow
 from rowcast.accounts.views import User, UserChanges
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets import catalogue, dictionary
 from rowcast.datasets.objects import folder_key
 from rowcast.datasets.tables import DatasetVersionRow
 from rowcast.errors import Conflict, NotFound, RowcastError
+from rowcast.licences.licence import Licence
+from rowcast.licences.standing import Standing
 from rowcast.models import aliases, registry
 from rowcast.models.references import aliases_of
 from rowcast.models.tables import ModelRow, ModelVersionRow
+from rowcast.tables import now
 from rowcast.tasks import imports
 from rowcast.tasks.claims import cancel
 
@@ -210,3 +217,29 @@ def test_two_administrators_who_demote_each_other_leave_one(database):
         with database.reading() as session:
             admins = session.scalars(select(UserRow).where(UserRow.role == Role.ADMIN.value)).all()
         assert len(admins) == 1
+
+
+def test_the_last_seat_is_taken_once(database):
+    standing = Standing(Licence("1", "a customer", seats=4, expires_at=now() + timedelta(days=1)))
+
+    def join(number):
+        def call():
+            with database.transaction() as session:
+                return register(session, f"user {number}", standing=standing)
+
+        return call
+
+    joined = at_once(*[join(number) for number in range(16)])
+    refused = [one.code for one in joined if isinstance(one, RowcastError)]
+    assert refused == ["licence_seats"] * 13, "anne has one of the four"
+
+
+def test_one_way_in_stays_when_both_are_given_up_at_once(database):
+    with database.transaction() as session:
+        for subject in "ab":
+            session.add(IdentityRow(id=subject, user_id=ANNE.id, provider="oidc", issuer="i", subject=subject, name=""))
+    identities = Identities(database, sign_up=SignUp.OPEN)
+    given_up = at_once(*[partial(identities.unlink, ANNE, each) for each in "ab"])
+    assert sorted(getattr(one, "code", "") for one in given_up) == ["", "last_way_in"]
+    with database.reading() as session:
+        assert len(linked_of(session, ANNE)) == 1

@@ -21,10 +21,12 @@ def run(compute, job, **arguments):
 
 def test_a_child_gets_threads_but_no_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("ROWCAST_API_KEY", "rc_secret")
-    compute = LocalCompute(tmp_path.as_uri(), threads=3, command=COMMAND)
+    options = {"access_key": "ours", "secret_key": "s3-secret"}
+    compute = LocalCompute("s3://bucket/prefix", storage_options=options, threads=3, command=COMMAND)
 
     environment = run(compute, "environment")
 
+    assert "s3-secret" not in environment.values()
     assert environment["OMP_NUM_THREADS"] == environment["POLARS_MAX_THREADS"] == "3"
     assert not [name for name in environment if name.startswith("ROWCAST_")]
     assert environment["PATH"]

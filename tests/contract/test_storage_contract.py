@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,6 +26,16 @@ def test_a_second_put_replaces_the_first(storage):
     storage.put("a", b"second")
 
     assert storage.read("a") == b"second"
+
+
+def test_of_many_who_make_the_same_object_one_does(storage):
+    with ThreadPoolExecutor(16) as threads:
+        made = list(threads.map(lambda number: storage.put_new("one/object", f"{number}".encode()), range(16)))
+
+    assert made.count(True) == 1
+    assert storage.read("one/object") == f"{made.index(True)}".encode()
+    assert not storage.put_new("one/object", b"another")
+    assert list(storage.list("")) == ["one/object"]
 
 
 def test_a_file_is_copied_or_moved(storage, tmp_path):
@@ -66,6 +78,55 @@ def test_a_move_replaces_and_leaves_nothing_behind(storage):
 
     assert list(storage.list("")) == ["to/there"]
     assert storage.read("to/there") == b"new"
+
+
+def test_a_copy_is_an_object_of_its_own(storage):
+    storage.put("from", b"new")
+    storage.put("to/there", b"old")
+
+    storage.copy("from", "to/there")
+    storage.put("from", b"changed")
+
+    assert storage.read("to/there") == b"new"
+    with pytest.raises(NotFound):
+        storage.copy("nothing", "somewhere")
+
+
+@pytest.mark.parametrize("name", ["a b", "день.csv", "50%", "a%20b", "a+b&c=d", "~#*?!$'()", "x" * 200])
+def test_names_are_kept_as_they_are(storage, name):
+    storage.put(f"folder/{name}", b"content")
+
+    assert list(storage.list("folder")) == [f"folder/{name}"]
+    assert storage.read(f"folder/{name}") == b"content"
+    with storage.local(f"folder/{name}") as path, storage.local_folder("folder") as folder:
+        assert path.read_bytes() == (folder / name).read_bytes() == b"content"
+    storage.delete(f"folder/{name}")
+    assert list(storage.list("")) == []
+
+
+def test_a_file_of_many_parts_comes_back_as_it_was(storage, tmp_path):
+    content = os.urandom(21 * 2**20 + 1)
+    (tmp_path / "large").write_bytes(content)
+
+    storage.put_file("large", tmp_path / "large")
+    storage.move("large", "moved")
+
+    assert storage.size("moved") == len(content)
+    assert storage.read("moved") == content
+    with storage.open("moved") as file:
+        assert file.read(10) + file.read() == content
+    with storage.local("moved") as path:
+        assert path.read_bytes() == content
+
+
+def test_more_keys_than_one_page_are_listed_and_deleted(storage):
+    keys = [f"many/{number:04d}" for number in range(1100)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda key: storage.put(key, b""), keys))
+
+    assert list(storage.list("many")) == keys
+    storage.delete("many")
+    assert list(storage.list("")) == []
 
 
 def test_a_list_is_sorted_and_keeps_to_its_folder(storage):

@@ -6,6 +6,8 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
+from datetime import timedelta
 
 import people
 import pytest
@@ -14,6 +16,7 @@ from rowcast.client import Client
 from rowcast.entrypoints.cli.app import run
 from rowcast.entrypoints.cli.server import Servers
 from rowcast.errors import NotFound, TooMany, Unauthenticated
+from rowcast.tables import now
 
 ROW = {"city": "Reno", "amount": 50}
 
@@ -55,7 +58,7 @@ def rowcast(own, tmp_path, monkeypatch, capfd):
         capfd.readouterr()
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         given = [str(argument) for argument in arguments]
-        ended = run(Servers(*[lambda *_: 0] * 4), ["--url", own.url, *given])
+        ended = run(Servers(*[lambda *_: 0] * len(Servers.__annotations__)), ["--url", own.url, *given])
         out, err = capfd.readouterr()
         assert ended == code, err
         return err if code else out
@@ -93,6 +96,7 @@ def test_signing_in_makes_a_key_for_this_machine_and_signing_out_revokes_it(rowc
 def test_a_wrong_password_signs_nobody_in(rowcast, anna, tmp_path):
     said = rowcast("login", "--user", anna[0], typed="something else\n", code=5)
     assert "name or the password is wrong" in said
+    assert "rowcast users link NAME" in said
     assert not (tmp_path / "mine" / "credentials.json").exists()
 
 
@@ -101,6 +105,26 @@ def test_a_key_is_read_from_the_input_and_stays_when_signing_out(rowcast, own):
     assert "was not made by 'rowcast login'" in rowcast("logout", code=4)
     assert "Say --yes" in rowcast("login", "--key", typed=f"{own.key}\n", code=2)
     rowcast("login", "--key", "--yes", typed=f"{own.key}\n")
+
+
+def test_signing_in_that_fails_says_what_to_do(rowcast, own, anna):
+    assert "Standard input holds no key" in rowcast("login", "--key", typed="\n", code=2)
+    for key in ("rc_wrong", anna[1].keys.make("short", expires_at=now() - timedelta(seconds=-1)).key):
+        while key != "rc_wrong" and not ended(own.url, key):
+            time.sleep(0.1)
+        assert "Sign in again with `rowcast login`" in rowcast("login", "--key", typed=f"{key}\n", code=5)
+    elsewhere = rowcast("--url", f"{own.url}/elsewhere", "login", "--key", typed=f"{own.key}\n", code=3)
+    assert "Is this the address of a Rowcast server" in elsewhere
+    assert "Sign in with `rowcast login`" in rowcast("keys", "list", code=5)
+
+
+def ended(url, key):
+    with Client(url, key, retries=0) as client:
+        try:
+            client.me()
+        except Unauthenticated:
+            return True
+        return False
 
 
 def test_keys_are_made_listed_and_revoked(rowcast, own, anna):
@@ -142,6 +166,9 @@ def test_users_are_added_changed_and_blocked(rowcast, own):
 
     deeds = json.loads(admin("audit", "--action", "user.", "--subject", "dora", "--json"))
     assert [deed["action"] for deed in deeds][-2:] == ["user.added", "user.registered"]
+    assert json.loads(admin("audit", "--action", "user", "--subject", "dora", "--json")) == deeds
+    assert {deed["action"] for deed in json.loads(admin("audit", "--action", "user.role", "--json"))} == {"user.role"}
+    assert "Nothing" in admin("audit", "--action", "use")
     assert {deed["user"] for deed in deeds if deed["action"] == "user.role"} == {"admin"}
     assert {deed["address"] for deed in deeds} == {"127.0.0.1"}
     assert "user.blocked" in admin("audit", "--user", "admin")
@@ -157,6 +184,12 @@ def test_models_and_datasets_are_shared(rowcast, own, boss, loans, anna):
     with pytest.raises(NotFound):
         client.predict(loans, ROW)
     assert f"shared with {name}" in admin("models", "share", loans, "--user", name)
+    assert admin("models", "share", loans, "--user", "admin") == (
+        f"{loans} is shared with admin, {name}. It was shared with {name} before.\n"
+    )
+    assert "shared with" in admin("models", "share", loans, "--remove", "admin", "--user", name)
+    assert boss.models.sharing(loans).users == [name]
+    assert "users who are named there" in admin("models", "share", loans, "--remove", "admin", code=2)
     assert client.predict(loans, ROW).predictions[0].value in ("yes", "no")
     assert [model.name for model in client.models.list()] == [loans]
     assert client.models.get(loans).visibility == "named"
@@ -166,6 +199,9 @@ def test_models_and_datasets_are_shared(rowcast, own, boss, loans, anna):
     assert client.datasets.get("loans").visibility == "everyone"
     assert json.loads(admin("models", "share", loans, "--nobody", "--json"))["visibility"] == "private"
     admin("models", "share", loans, "--nobody", "--everyone", code=2)
+    admin("models", "share", loans, "--nobody", "--remove", name, code=2)
+    admin("models", "share", loans, "--user", name)
+    assert f"shared with nobody. It was shared with {name} before" in admin("models", "share", loans, "--remove", name)
     boss.datasets.share("loans", "private")
     with pytest.raises(NotFound):
         client.predict(loans, ROW)

@@ -17,16 +17,24 @@ PASSWORD = "lemon river stone"
 @pytest.fixture(scope="module")
 def chromium():
     if CHROMIUM is None:
-        if "CI" in os.environ:
-            pytest.fail("chromium is not installed: run scripts/setup-services.sh")
-        pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
+        missing("chromium is not installed")
+    from playwright.sync_api import Error, sync_playwright
 
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        except Error as error:
+            missing(f"{CHROMIUM} does not start: {error.message.splitlines()[0]}")
         yield browser
         browser.close()
+
+
+def missing(what):
+    """Skip, and say so; on CI nothing is skipped."""
+    if "CI" in os.environ:
+        pytest.fail(f"{what}: run scripts/setup-services.sh")
+    pytest.skip(what)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +74,8 @@ def sign_up(page, url, name):
     page.get_by_label("Name").fill(name)
     page.get_by_label("Choose a password").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{url}/api/docs")
+    page.wait_for_url(f"{url}/")
+    page.goto(f"{url}/api/docs")
 
 
 def test_sign_in_call_an_operation_from_the_documentation_and_sign_out(page, url):

@@ -15,7 +15,7 @@ from rowcast.adapters.database.engine import open_database
 from rowcast.client import Client
 from rowcast.entrypoints.cli.app import run
 from rowcast.entrypoints.cli.server import Servers
-from rowcast.errors import Conflict, Forbidden, NotFound, PaymentRequired
+from rowcast.errors import Conflict, Forbidden, NotFound, PaymentRequired, TooMany
 
 API = "/api/v1"
 ROWS = 600
@@ -121,6 +121,33 @@ def test_without_credits_nothing_is_answered_or_kept(join, row):
     assert poor.credits.get().balance == 1
 
 
+def test_what_is_refused_for_credits_uses_no_rows(join, admin, own, row, tmp_path):
+    poor = join("poor of rows")
+    four = tmp_path / "four.csv"
+    four.write_text("\n".join([",".join(row), *[",".join(str(value) for value in row.values())] * 4]))
+    with Client(own[0].url, poor.keys.make("counted", rows_per_day=10).key, retries=0) as counted:
+        for refused in (
+            lambda: counted.predict("loans", [row] * 9),
+            lambda: counted.tasks.submit_predictions("loans", [row] * 9),
+            lambda: counted.files.submit("loans", four),
+        ):
+            with pytest.raises(PaymentRequired):
+                refused()
+        admin.credits.top_up("poor of rows", 20)
+        counted.predict("loans", [row] * 10)
+        with pytest.raises(TooMany):
+            counted.predict("loans", [row])
+
+
+def test_a_key_can_spend_again_what_was_held_in_vain(join, own, tmp_path):
+    ann = join("ann of vain holds", 100)
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("a,b\n1,2\n3,4\n")
+    with Client(own[0].url, ann.keys.make("a program", credits_per_month=3).key) as program:
+        for _ in range(2):
+            assert program.tasks.wait(program.files.submit("loans", wrong), check=False).state == "failed"
+
+
 def test_a_quote_is_what_it_costs_then(join, row, table):
     ann = join("ann of quotes", 1200)
     assert ann.credits.quote("loans", 10, reasons=True).price == 40
@@ -206,6 +233,8 @@ def test_a_key_spends_no_more_in_a_month_than_it_may(join, own, row):
             with pytest.raises(PaymentRequired) as found:
                 refused()
             assert (found.value.code, "with this API key" in found.value.message) == ("spending_limit", True)
+        assert not program.credits.quote("loans", 1).enough
+        assert ann.credits.quote("loans", 1).enough
     ann.predict("loans", [row])
     assert ann.credits.get().balance == 94
 
@@ -238,6 +267,37 @@ def test_top_ups_are_done_once_under_a_key(join, admin):
     assert admin.credits.top_up("ann of top-ups", -53).kind == "adjustment"
     with pytest.raises(Conflict):
         admin.credits.top_up("ann of top-ups", -1)
+
+
+def test_no_cell_of_an_exported_statement_is_a_formula(join, admin, tmp_path):
+    join("ann of formulas", 10)
+    admin.credits.top_up("ann of formulas", 5, comment="=HYPERLINK(1)")
+    admin.credits.top_up("ann of formulas", -4, comment="-4")
+    with admin.credits.export(tmp_path / "all.csv", user="ann of formulas").open(newline="") as file:
+        written = [(line["available"], line["comment"]) for line in csv.DictReader(file)]
+    assert written[-2:] == [("5", "'=HYPERLINK(1)"), ("-4", "-4")]
+
+
+def test_who_is_no_administrator_is_told_what_they_may_see(join, own, capfd):
+    join("ann of no rights", 10)
+    with Client(own[0].url, own[0].key) as boss:
+        key = boss.users.link("ann of no rights", "sign_in").url.partition("token=")[2]
+    http_ = httpx2.Client(base_url=own[0].url, headers={"X-Rowcast-Client": "a test"})
+    http_.post(f"{API}/session/link", json={"token": key})
+    key = http_.post(f"{API}/keys", json={"name": "commands"}).json()["key"]
+    http_.close()
+
+    def rowcast(*arguments, code=0):
+        capfd.readouterr()
+        servers = Servers(*[lambda *_: 0] * len(Servers.__annotations__))
+        assert run(servers, ["--url", own[0].url, "--api-key", key, "credits", *arguments]) == code
+        return "".join(capfd.readouterr())
+
+    assert "What you have yourself: rowcast credits show" in rowcast("show", "admin", code=5)
+    assert "Ask an administrator." in rowcast("top-up", "admin", "5", code=5)
+    assert "Only administrators see" in rowcast("statement", "--user", "admin")
+    said = rowcast("quote", "loans", "1")
+    assert "1 row with loans costs 2 credits; you have 10." in said
 
 
 def test_everyone_sees_their_own_statement(join, admin, tmp_path):
@@ -274,7 +334,7 @@ def test_the_command_line(join, own, row, monkeypatch, capfd):
 
     def rowcast(*arguments):
         capfd.readouterr()
-        code = run(Servers(up=None, demo=None, api=None, worker=None), [*arguments])
+        code = run(Servers(*[None] * len(Servers.__annotations__)), [*arguments])
         return code, capfd.readouterr().out
 
     assert rowcast("credits", "top-up", "ann of commands", "5", "--comment", "by hand")[0] == 0
@@ -285,7 +345,9 @@ def test_the_command_line(join, own, row, monkeypatch, capfd):
     code, out = rowcast("credits", "statement", "--user", "ann of commands")
     assert (code, "adjustment" in out, "by hand" in out) == (0, True, True)
     code, out = rowcast("credits", "quote", "loans", "1000000", "--reasons")
-    assert (code, "4,000,000 credits" in out) == (1, True)
+    assert (code, "Ask an administrator for a top-up." in out) == (1, True)
+    assert "1,000,000 rows with loans cost 4,000,000 credits, and you have" in out
+    assert rowcast("credits", "quote", "loans", "0")[1].startswith("0 rows with loans cost nothing; you have ")
     assert rowcast("credits", "limit", "ann of commands", "100")[0] == 0
     code, out = rowcast("credits", "limit", "ann of commands", "--none")
     assert code == 0

@@ -62,7 +62,7 @@ def rowcast(server, monkeypatch, capfd):
 
     def call(*arguments):
         capfd.readouterr()
-        code = run(Servers(*[lambda *_: 0] * 4), [str(argument) for argument in arguments])
+        code = run(Servers(*[lambda *_: 0] * len(Servers.__annotations__)), [str(argument) for argument in arguments])
         out, err = capfd.readouterr()
         return code, out, err
 

@@ -60,6 +60,15 @@ def test_who_gets_in_over_http(assembled, http, everybody, kind):
         assert answer.status_code == 200 or set(answer.json()) == {"error"}
 
 
+def test_who_comes_when_there_are_too_many_calls_is_told_when_to_come_again(assembled, everybody):
+    with_key = next(caller for caller in everybody.values() if caller.role and callers.admits(PREDICTING, caller))
+    full = TestClient(V2(assembled, most_calls=0))
+    refused = full.post("/v2/models/nothing/infer", headers=with_key.headers, json={"inputs": []})
+    assert (refused.status_code, set(refused.json())) == (429, {"error"})
+    assert int(refused.headers["retry-after"]) > 0
+    assert full.get("/v2", headers=with_key.headers).status_code == 200
+
+
 @pytest.mark.parametrize("kind", callers.KINDS)
 def test_who_gets_in_by_mlflow_s_protocol(http, everybody, kind):
     caller = everybody[kind]

@@ -1,11 +1,14 @@
 """A licensed installation from end to end: what it may do, what was used, and what no longer verifies."""
 
 import csv
+import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rowcast.entrypoints.cli.app import run
+from rowcast.entrypoints.cli.server import Servers
 from rowcast.errors import Conflict, Forbidden, InvalidInput
 from rowcast.licences.licence import issue, new_private_key, public_half
 from rowcast.licences.statement import read
@@ -112,6 +115,30 @@ def test_other_models_and_more_seats_are_refused(licensed, example):
         with pytest.raises(Forbidden) as full:
             client.users.add("anne")
         assert full.value.code == "licence_seats"
+
+
+def test_more_accounts_than_seats_are_warned_of(licensed, capsys):
+    with licensed(seats=2).client() as client:
+        client.users.add("anne")
+    server = licensed(seats=1)
+
+    def rowcast(*arguments):
+        assert (
+            run(
+                Servers(*[lambda *_: 0] * len(Servers.__annotations__)),
+                ["--url", server.url, "--api-key", server.key, *arguments],
+            )
+            == 0
+        )
+        return capsys.readouterr()
+
+    warning = "The licence has 1 seat, and 2 accounts are not blocked: block 1, or get more."
+    assert warning in " ".join(rowcast("licence", "show").out.split())
+    assert warning in rowcast("users", "list").err
+    finding = next(one for one in json.loads(rowcast("doctor", "--json").out) if one["name"] == "licence")
+    assert finding["state"] == "note"
+    assert finding["message"] == "valid, of Harbour Bank; 2 of 1 seats are taken"
+    assert finding["advice"] == warning
 
 
 def test_a_licence_of_somebody_else_stops_the_start(licensed, tmp_path, server_class):

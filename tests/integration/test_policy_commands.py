@@ -38,7 +38,7 @@ def rowcast(server, monkeypatch, capfd):
 
     def call(*arguments, code=0):
         capfd.readouterr()
-        ended = run(Servers(*[lambda *_: 0] * 4), [str(argument) for argument in arguments])
+        ended = run(Servers(*[lambda *_: 0] * len(Servers.__annotations__)), [str(argument) for argument in arguments])
         out, err = capfd.readouterr()
         assert ended == code, err
         return err if code else out
@@ -118,6 +118,44 @@ def test_what_cannot_be_is_refused_in_words(rowcast, model, tmp_path):
         bad.write_text(text)
         rowcast("policy", "set", model, "--file", bad, code=4)
     rowcast("policy", "set", model, "--file", tmp_path / "none.yaml", code=4)
+
+
+def test_amounts_that_may_not_be_known_in_time_are_warned_of(rowcast, model, table, tmp_path):
+    leaky = ["--yellow", "0.15", "--red", "0.3", "--good", "0.1*ChgOffPrinGr", "--bad", "-0.6*GrAppv"]
+    for command in ("preview", "set"):
+        said = " ".join(rowcast("policy", command, model, *leaky).split())
+        assert "! Amounts are read from ChgOffPrinGr, which training left out (ChgOffPrinGr " in said
+        assert "read the amount from a column that is known then, or give a number." in said
+        assert "see --measure profit" not in said
+    (warning,) = json.loads(rowcast("policy", "preview", model, "--json"))["warnings"]
+    assert (warning["code"], warning["field"]) == ("amount_doubtful", "ChgOffPrinGr")
+    assert "! " not in rowcast("policy", "set", model, "--good", "0.1*GrAppv", "--bad", "-0.6*GrAppv")
+
+
+def test_good_stays_good_when_profit_decides(rowcast, model):
+    rowcast("policy", "set", model, "--yellow", "0.3", "--good", "1", "--bad", "-5")
+    rowcast("policy", "set", model, "--measure", "profit")
+    said = rowcast("policy", "set", model, "--good", "2", "--bad", "-6")
+    assert "a case of P I F earns 2." in said and "a case of CHGOFF earns -6." in said
+
+
+def test_the_colour_by_profit_comes_first_and_its_absence_is_explained(rowcast, model, policy, table):
+    rowcast("policy", "set", model, "--file", policy)
+    rowcast("policy", "set", model, "--measure", "profit")
+    with table.open(newline="") as file:
+        row = next(csv.DictReader(file))
+    lines = rowcast("predict", model, json.dumps(row), "--explain").splitlines()
+    assert re.match(r"(Green|Red): accepting such cases is expected to (earn|lose) [\d,.]+ each\. That is", lines[0])
+    assert re.match(r"The probability of CHGOFF is .* %.*, so the likelier outcome is P I F\. ", lines[1])
+    unknown = rowcast("predict", model, json.dumps(row | {"Term": "", "State": "ZZ"}), "--explain").splitlines()
+    assert unknown[0] == (
+        "No colour: this policy goes by the expected profit, and that cannot be told: Term is missing."
+    )
+    assert "State is ZZ, which the model has never seen; it was treated like the rarest ones." in unknown[2]
+    found = json.loads(rowcast("predict", model, json.dumps(row | {"State": "ZZ"}), "--explain", "--json"))
+    assert "category_unseen" in [note["code"] for note in found["predictions"][0]["notes"]]
+    plain = json.loads(rowcast("predict", model, json.dumps(row | {"State": "ZZ"}), "--json"))
+    assert plain["predictions"][0]["notes"] is None
 
 
 def test_predictions_say_what_was_decided(rowcast, model, policy, table, tmp_path):

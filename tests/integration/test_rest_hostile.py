@@ -89,6 +89,30 @@ def test_a_body_that_is_no_json_is_refused_as_such(http, body, address):
     assert problem(answer, 422) == "json_invalid"
 
 
+@pytest.mark.parametrize("sign", ["\0", "\x85"])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("POST", "/credits/anna/top-up", {"amount": 1, "comment": SECRET}, "comment"),
+        ("POST", "/keys", {"name": SECRET}, "name"),
+        ("POST", "/trainings", {"dataset": "loans", "target": SECRET, "model": "m"}, "target"),
+        ("PUT", "/models/loans/sharing", {"visibility": "named", "users": ["anna", SECRET]}, "users.1"),
+        ("POST", "/users", {"name": "anna", SECRET: 1}, None),
+    ],
+)
+def test_control_characters_are_refused_everywhere_by_name(http, assembled, method, path, body, field, sign):
+    with assembled.database.transaction() as session:
+        boss = UserRow(name=f"boss {method} {path} {ord(sign)}", role=Role.ADMIN.value)
+        session.add(boss)
+        session.flush()
+        headers = {"X-API-Key": create_key(session, boss.id)}
+    raw = json.dumps(body).replace(SECRET, f"{SECRET}\\u{ord(sign):04x}")
+    answer = http.request(method, f"/api/v1{path}", content=raw, headers=headers | {"Content-Type": "application/json"})
+    assert problem(answer, 422) == "request_invalid"
+    (fault,) = answer.json()["problems"]
+    assert (fault.get("field") or None, "Control characters" in fault["message"]) == (field, True)
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 def test_a_cursor_with_a_moment_that_no_clock_shows_is_no_cursor(http, moment):
     cursor = base64.urlsafe_b64encode(json.dumps([moment, "x"]).encode()).decode()

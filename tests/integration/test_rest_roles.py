@@ -64,8 +64,9 @@ NOT_WITH_SCOPES = {
     ("PUT", f"{API}/account/password"),
     ("PUT", f"{API}/account/email"),
     ("POST", f"{API}/email-confirmation"),
+    ("DELETE", f"{API}/account/identities/{{identity_id}}"),
 }
-"""A key with scopes would gain by them what it may not do."""
+"""A key with scopes would gain by them what it may not do, or change how its owner signs in."""
 
 PLACEHOLDERS = {
     "name": "nothing",

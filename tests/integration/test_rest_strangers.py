@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from rowcast.accounts.keys import create_key
 from rowcast.accounts.principal import Role
+from rowcast.accounts.tables import IdentityRow
 from rowcast.entrypoints.rest.app import create_app
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.settings import Settings
@@ -25,7 +26,7 @@ TABLE = b"city,amount,good\n" + b"".join(
 )
 ROWS = {"rows": [{"city": "Reno", "amount": 50}]}
 MISSING = {"name": "qqqqqqqq", "reference": "qqqqqqqq", "task_id": "f" * 32, "receipt_id": "f" * 32}
-MISSING |= {"key_id": "f" * 32, "session_id": "f" * 32}
+MISSING |= {"key_id": "f" * 32, "session_id": "f" * 32, "identity_id": "f" * 32}
 BODIES = {
     "predict_rows": ROWS,
     "submit_task": {"kind": "predict", "model": "loans", **ROWS},
@@ -37,7 +38,7 @@ BODIES = {
 }
 """Of operations whose example is about another table."""
 
-OWNERS = {"{name}", "{reference}", "{task_id}", "{receipt_id}", "{key_id}", "{session_id}"}
+OWNERS = {"{name}", "{reference}", "{task_id}", "{receipt_id}", "{key_id}", "{session_id}", "{identity_id}"}
 
 
 class World:
@@ -53,17 +54,19 @@ class World:
                 self.keys[name] = create_key(session, row.id, name="first")
                 if name == "anna":
                     callers.token_of(session, row.id)
+                    known = {"provider": "github", "issuer": "https://github.com", "subject": "1", "name": name}
+                    session.add(IdentityRow(user_id=row.id, **known))
         self.things = self._annas()
 
     def call(self, name, method, path, **request):
         headers = {"Authorization": f"Bearer {self.keys[name]}", **request.pop("headers", {})}
         return self.http.request(method, f"{API}{path}" if path[:4] != API[:4] else path, headers=headers, **request)
 
-    def done(self, answer):
-        """The task of Anna's that an answer names, once it has succeeded."""
+    def done(self, answer, name="anna"):
+        """The task that an answer names, once it has succeeded."""
         task = answer.json()
         while task["state"] in ("queued", "running"):
-            task = self.call("anna", "GET", f"/tasks/{task['id']}?wait=20").json()
+            task = self.call(name, "GET", f"/tasks/{task['id']}?wait=20").json()
         assert task["state"] == "succeeded", task
         return task
 
@@ -82,9 +85,11 @@ class World:
         assert queued["state"] == "succeeded"
         key = self.call("anna", "GET", "/keys").json()["items"][0]["id"]
         session = self.call("anna", "GET", "/account/sessions").json()[0]["id"]
+        identity = self.call("anna", "GET", "/account/identities").json()[0]["id"]
         return {
             "name": "loans", "reference": "loans", "number": "1", "version": "latest", "alias": "champion",
             "task_id": file["id"], "receipt_id": receipt, "key_id": key, "session_id": session, "which": "predictions",
+            "identity_id": identity,
         }  # fmt: skip
 
     def snapshot(self):
@@ -93,6 +98,7 @@ class World:
             "/datasets/loans", "/datasets/loans/versions", "/datasets/loans/versions/1", "/datasets/loans/dictionary",
             "/datasets/loans/sharing", "/models/loans", "/models/loans/versions", "/models/loans/aliases",
             "/models/loans/history", "/models/loans/policies", "/models/loans/sharing", "/keys", "/account/sessions",
+            "/account/identities",
             "/tasks", "/predictions", f"/tasks/{self.things['task_id']}/files/predictions",
         ]  # fmt: skip
         answers = {path: self.call("anna", "GET", path) for path in paths}
@@ -140,7 +146,7 @@ def _told(answer):
 
 
 @pytest.mark.parametrize("stranger", ["other", "ben"])
-@pytest.mark.parametrize(("method", "path", "operation"), _operations())
+@pytest.mark.parametrize(("method", "path", "operation"), list(_operations()))
 def test_a_strangers_things_are_not_there(world, stranger, method, path, operation):
     request = _request(operation)
     real = world.call(stranger, method, path.format(**world.things), **request)
@@ -158,6 +164,7 @@ def test_strangers_see_nothing_in_lists(world, stranger):
     for path in ("/models", "/datasets", "/tasks", "/predictions"):
         assert world.call(stranger, "GET", path).json()["items"] == []
     assert world.call(stranger, "GET", "/account/sessions").json() == []
+    assert world.call(stranger, "GET", "/account/identities").json() == []
     assert len(world.call(stranger, "GET", "/keys").json()["items"]) == 1
     assert world.call(stranger, "GET", "/keys?user=anna").status_code == 403
     deeds = world.call(stranger, "GET", "/audit?user=anna").json()["items"]
@@ -181,9 +188,23 @@ def test_what_names_a_thing_in_the_body_finds_nothing_either(world, stranger):
 
 
 def test_a_taken_name_cannot_be_taken_again_but_says_no_more(world):
-    added = world.call("other", "POST", "/datasets?name=loans&filename=loans.csv", content=TABLE)
-    assert (added.status_code, added.json()["code"]) == (409, "dataset_name_taken")
-    assert "anna" not in added.text
+    """In the same words for what one may not see and for what one may, and for models and tables."""
+    added = world.call("other", "POST", "/datasets?name=others&filename=others.csv", content=TABLE)
+    if added.status_code == 202:
+        world.done(added, "other")
+    asked = {
+        "dataset_name_taken": ("/datasets?name=loans&filename=loans.csv", {"content": TABLE}),
+        "model_name_taken": ("/trainings", {"json": {"dataset": "others", "model": "loans", "target": "good"}}),
+    }
+    for visibility in ("private", "everyone"):
+        for thing in ("models", "datasets"):
+            world.call("anna", "PUT", f"/{thing}/loans/sharing", json={"visibility": visibility})
+        for code, (path, sent) in asked.items():
+            answer = world.call("other", "POST", path, **sent)
+            assert (answer.status_code, answer.json()["code"]) == (409, code)
+            assert answer.json()["detail"] == "This name is taken. Choose another."
+    for thing in ("models", "datasets"):
+        world.call("anna", "PUT", f"/{thing}/loans/sharing", json={"visibility": "private"})
 
 
 def test_nothing_of_all_that_changed_anything(world):

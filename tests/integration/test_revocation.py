@@ -69,6 +69,31 @@ def test_in_all_servers_on_a_database(start, postgres_url, rabbit_url):
     check_all_is_taken_away([server.url for server in servers], replicas.KEY)
 
 
+def test_a_stream_of_a_task_ends_with_the_key_or_the_session_that_follows_it(server, client, example):
+    client.datasets.add(example, name="followed")
+    task = client.train(dataset="followed", target="MIS_Status", preset="best")
+    made = client.keys.make("follows")
+    anna = people.join(server.url, server.key, "follower", "admin")
+    with httpx2.Client(base_url=f"{server.url}/api/v1", headers=people.BROWSER, timeout=60) as browser:
+        browser.post("/session", json={"name": "follower", "password": people.PASSWORD}).raise_for_status()
+        ways = [
+            ({"headers": {"Authorization": f"Bearer {made.key}"}}, lambda: client.keys.revoke(made.id), "key_revoked"),
+            ({}, lambda: browser.delete("/session").raise_for_status(), "session_ended"),
+        ]
+        for given, take_away, code in ways:
+            with browser.stream("GET", f"/tasks/{task.id}/events", **given) as stream:
+                lines = stream.iter_lines()
+                assert next(lines) == "event: task"
+                take_away()
+                taken = time.monotonic()
+                rest = [line for line in lines if line]
+            assert time.monotonic() - taken < PROMISED_SECONDS + 1
+            assert rest[-2] == "event: error" and code in rest[-1]
+            assert not client.tasks.get(task).state.final
+    client.tasks.cancel(task)
+    assert told([server.url], anna) == {"admin"}
+
+
 def test_the_last_use_of_a_key_is_known_after_a_restart(tmp_path, server_class):
     server = server_class(tmp_path / "data").start()
     key = people.join(server.url, server.key, "anna", "user")

@@ -568,7 +568,7 @@ def test_a_form_has_an_end(url):
 
 def test_the_front_door_leads_to_the_documentation_by_way_of_signing_in(url, name):
     browser = Browser(url)
-    assert browser.get("/").headers["location"] == "/api/docs"
+    assert browser.get("/").headers["location"] == "/sign-in?next=%2F"
     assert browser.get("/api/docs").headers["location"] == "/sign-in?next=%2Fapi%2Fdocs"
     browser.sign_in(name, PASSWORD)
     page = browser.get("/api/docs")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
 import sys
 from itertools import count
 from pathlib import Path
@@ -15,6 +17,13 @@ from services.provider import CLIENT_ID, CLIENT_SECRET, Person, StrictProvider
 sys.path.insert(0, str(Path(__file__).parent))
 
 from browsing import Browser, said
+
+from rowcast.client import Client
+from rowcast.client.grpc import GrpcClient
+from rowcast.entrypoints.cli.app import run
+from rowcast.entrypoints.cli.server import Servers
+from rowcast.errors import Conflict, NotFound
+from rowcast.v1 import rowcast_pb2 as v1
 
 API = "/api/v1"
 PASSWORD = "lemon river stone"
@@ -69,8 +78,15 @@ def start(server_class, provider, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def open_server(start):
-    return start(sign_up="open")
+def grpc_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def open_server(start, grpc_port):
+    return start(sign_up="open", grpc_port=str(grpc_port))
 
 
 @pytest.fixture(scope="module")
@@ -206,9 +222,10 @@ def test_a_taken_name_gets_a_number(url, provider):
         assert sign_in(browser, GITHUB).status_code == 303
         names.append(browser.who)
     assert names == ["Twin of", "Twin of-2", "Twin of-3"]
-    provider.person = Person("@/\x00", next(numbers), "odd@example.org")
-    sign_in(odd := Browser(url), GITHUB)
-    assert odd.who == "user"
+    for name in ("@/\x00", "mixed Имя"):
+        provider.person = Person(name, next(numbers), f"odd{next(numbers)}@example.org")
+        sign_in(odd := Browser(url), GITHUB)
+        assert odd.who.startswith("user")
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "Sign in with GitHub"), ("ru", "Войти через GitHub")])
@@ -560,6 +577,38 @@ def test_the_last_way_in_cannot_be_unlinked(url, person):
     assert unlink(browser).status_code == 409
     assert browser.post("/account/password", new=PASSWORD).status_code == 303
     assert unlink(browser).status_code == 303
+
+
+def test_programs_list_and_unlink_what_pages_link(url, grpc_port, member, person, capsys):
+    link(member, GITHUB)
+    link(member, OIDC)
+    key = member.http.post(f"{API}/keys", json={"name": "a program"}).json()["key"]
+
+    def rowcast(*arguments):
+        code = run(
+            Servers(*[lambda *_: 0] * len(Servers.__annotations__)), ["--url", url, "--api-key", key, *arguments]
+        )
+        return code, capsys.readouterr().out
+
+    with Client(url, key) as client, GrpcClient(f"127.0.0.1:{grpc_port}", key) as other:
+        github, oidc = client.account.identities()
+        assert [(one.provider, one.name) for one in (github, oidc)] == [(GITHUB, person.login), (OIDC, person.login)]
+        listed = other.call("ListIdentities", v1.ListIdentitiesRequest(), v1.ListIdentitiesResponse)
+        assert [one.id for one in listed.items] == [github.id, oidc.id]
+        assert [one["id"] for one in json.loads(rowcast("account", "identities", "list", "--json")[1])] == [
+            github.id,
+            oidc.id,
+        ]
+        assert rowcast("account", "identities", "unlink", "github") == (0, "Unlinked github.\n")
+        with pytest.raises(NotFound):
+            client.account.unlink(github.id)
+        client.account.unlink(oidc.id)
+    assert "Nothing is linked" in rowcast("account", "identities", "list")[1]
+    sign_in(only := Browser(url), GITHUB)
+    key = only.http.post(f"{API}/keys", json={"name": "a program"}).json()["key"]
+    with Client(url, key) as client, pytest.raises(Conflict) as refused:
+        client.account.unlink(client.account.identities()[0].id)
+    assert refused.value.code == "last_way_in"
 
 
 def test_what_is_anothers_cannot_be_linked_or_unlinked(url, member, person):

@@ -2,8 +2,10 @@
 server's memory stays what it was."""
 
 import gzip
+import hashlib
 import json
 import random
+import socket
 import struct
 import threading
 from http.client import HTTPConnection
@@ -160,12 +162,13 @@ def test_methods_and_addresses_that_there_are_not(v2):
     assert (wrong.status_code, wrong.headers["allow"], set(wrong.json())) == (405, "POST", {"error"})
 
 
-def test_callers_get_their_own_rows(v2, example):
-    """Calls at the same time, each with an amount of its own, are each answered as they are alone."""
+@pytest.fixture(scope="module")
+def asked(v2):
+    """Makes the body of a call for one row with this amount."""
     schema = v2.get("/v2/models/loans").json()["inputs"]
     feature = {one["name"]: one for one in v2.get("/api/v1/models/loans/schema").json()["features"]}
 
-    def asked(amount):
+    def body(amount):
         cells = {one["name"]: feature[one["name"]]["example"] for one in schema} | {"GrAppv": amount}
         return {
             "id": str(amount),
@@ -180,12 +183,21 @@ def test_callers_get_their_own_rows(v2, example):
             ],
         }
 
-    def answer(amount):
-        reply = v2.post("/v2/models/loans/infer", json=asked(amount)).json()
-        assert reply["id"] == str(amount)
-        return reply["outputs"][0]["data"]
+    return body
 
-    amounts = [1000.0 * number for number in range(1, 41)]
+
+def test_callers_get_their_own_rows_and_no_fault_of_others(v2, asked):
+    """Calls at the same time, each with an amount of its own or one that cannot be read, are answered as alone."""
+
+    def answer(amount):
+        reply = v2.post("/v2/models/loans/infer", json=asked(amount))
+        if amount > 1e38:
+            assert (reply.status_code, "row 1, field GrAppv" in reply.json()["error"]) == (400, True), reply.text
+            return None
+        assert reply.json()["id"] == str(amount)
+        return reply.json()["outputs"][0]["data"]
+
+    amounts = [1000.0 * number if number % 4 else 1e39 * number for number in range(1, 41)]
     alone = {amount: answer(amount) for amount in amounts}
     together = {}
 
@@ -198,3 +210,73 @@ def test_callers_get_their_own_rows(v2, example):
     for thread in threads:
         thread.join()
     assert together == alone
+
+
+def binary_rows(v2, amounts):
+    """Answer and body of a call with a binary tensor for each feature, all rows alike but for their amounts."""
+    tensors, sections = [], []
+    for one in v2.get("/api/v1/models/loans/schema").json()["features"]:
+        number = one["kind"] == "number"
+        cells = amounts if one["name"] == "GrAppv" else [one["example"]] * len(amounts)
+        encoded = [str(cell).encode() for cell in cells]
+        texts = b"".join(struct.pack("<I", len(text)) + text for text in encoded)
+        sections.append(struct.pack(f"<{len(cells)}f", *cells) if number else texts)
+        form = {"datatype": "FP32" if number else "BYTES", "parameters": {"binary_data_size": len(sections[-1])}}
+        tensors.append({"name": one["name"], "shape": [len(amounts), 1], **form})
+    head = json.dumps({"inputs": tensors}).encode()
+    body = b"".join([head, *sections])
+    told = {"Inference-Header-Content-Length": str(len(head))}
+    return v2.post("/v2/models/loans/infer", content=body, headers=told), body
+
+
+def test_many_rows_are_answered_and_kept_as_one_by_one(v2):
+    amounts = [float(1000 * number) for number in range(1, 101)]
+    many, body = binary_rows(v2, amounts)
+    assert many.status_code == 200, many.text
+    one_by_one = [binary_rows(v2, [amount])[0].json()["outputs"][0]["data"] for amount in amounts[::10]]
+    assert [many.json()["outputs"][0]["data"][2 * row : 2 * row + 2] for row in range(0, 100, 10)] == one_by_one
+    receipt = v2.get(f"/api/v1/predictions/{many.json()['parameters']['receipt']}").json()
+    assert [row["GrAppv"] for row in receipt["rows"]] == amounts
+    assert receipt["inputs_hash"] == hashlib.sha256(body).hexdigest()
+    assert v2.post(f"/api/v1/predictions/{receipt['id']}/replay").json()["matches"] is True
+
+
+def test_a_bad_cell_among_many_rows_is_named(v2):
+    refused, _ = binary_rows(v2, [*[1000.0] * 17, float("inf"), 1000.0])
+    assert refused.status_code == 400
+    assert "row 18, field GrAppv" in refused.json()["error"]
+
+
+def heard(connection, count):
+    """So many answers, whatever comes: their statuses and bodies."""
+    stream, answers = connection.makefile("rb"), []
+    for _ in range(count):
+        status, length = int(stream.readline().split()[1]), 0
+        while (line := stream.readline().strip()) != b"":
+            name, _, value = line.partition(b":")
+            length = int(value) if name.lower() == b"content-length" else length
+        answers.append((status, json.loads(stream.read(length))))
+    return answers
+
+
+def test_requests_in_pieces_and_several_at_once_are_answered_in_their_order(v2, asked):
+    address = urlsplit(v2.server.url)
+
+    def request(amount):
+        body = json.dumps(asked(amount)).encode()
+        head = f"POST /v2/models/loans/infer HTTP/1.1\r\nHost: x\r\nX-API-Key: {v2.server.key}\r\n"
+        return head.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(request(1000.0) + request(2000.0) + request(3000.0)[:-5])
+        first = heard(connection, 2)
+        connection.sendall(request(3000.0)[-5:])
+        answers = [*first, *heard(connection, 1)]
+        whole = request(4000.0)
+        for start in range(0, len(whole), 700):
+            connection.sendall(whole[start : start + 700])
+        answers += heard(connection, 1)
+        connection.sendall(request(5000.0).replace(b"Host: x", b"Host: x\r\nConnection: close"))
+        answers += heard(connection, 1)
+        assert connection.recv(1) == b""
+    assert [(status, said["id"]) for status, said in answers] == [(200, f"{n}000.0") for n in range(1, 6)]

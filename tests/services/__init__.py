@@ -1,9 +1,20 @@
-"""PostgreSQL and RabbitMQ of the tests' own: private folders and ports, to be killed and started again at will.
+"""PostgreSQL, RabbitMQ, an S3 and an MLflow of the tests' own: private folders and ports, to be killed at will.
 
-Nothing that runs on the machine already is used. ``missing_postgres`` and ``missing_rabbit`` say what is not installed.
+Nothing that runs on the machine already is used. ``missing_postgres`` and its like say what is not installed.
 """
 
+from services.mlflow import PrivateMlflow
 from services.postgres import PrivatePostgres, missing_postgres
 from services.rabbit import PrivateRabbit, missing_rabbit, shared_rabbit
+from services.s3 import PrivateS3, missing_s3
 
-__all__ = ["PrivatePostgres", "PrivateRabbit", "missing_postgres", "missing_rabbit", "shared_rabbit"]
+__all__ = [
+    "PrivateMlflow",
+    "PrivatePostgres",
+    "PrivateRabbit",
+    "PrivateS3",
+    "missing_postgres",
+    "missing_rabbit",
+    "missing_s3",
+    "shared_rabbit",
+]

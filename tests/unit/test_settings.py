@@ -70,3 +70,17 @@ def test_what_is_meant_is_taken():
     assert "s3cret" not in repr(settings)
     assert not Settings(public_url="http://10.0.0.1:8000").secure
     assert Settings(**PUBLIC, mail_from="Rowcast <a@b.org>").sender == "Rowcast <a@b.org>"
+
+
+def test_secrets_are_read_from_files_of_their_names_below_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr("rowcast.settings.SECRETS", tmp_path / "nothing")
+    assert Settings().api_key == ""
+    (tmp_path / "rowcast_api_key").write_text("s3cret-of-a-file\n")
+    (tmp_path / "rowcast_log_level").write_text("error")
+    (tmp_path / "rabbitmq.conf").write_text("none of ours")
+    monkeypatch.setattr("rowcast.settings.SECRETS", tmp_path)
+    monkeypatch.setenv("ROWCAST_LOG_LEVEL", "debug")
+    settings = Settings()
+    assert (settings.api_key, settings.log_level) == ("s3cret-of-a-file", "debug")
+    assert Settings(api_key="given").api_key == "given"
+    assert "s3cret" not in repr(settings)

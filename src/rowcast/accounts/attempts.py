@@ -15,6 +15,7 @@ from math import ceil
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from rowcast.accounts.scripts import same_form
 from rowcast.accounts.tables import AttemptRow
 from rowcast.errors import TooMany
 from rowcast.tables import now, take_turn
@@ -40,7 +41,7 @@ class Subject:
 
 def at_account(name: str) -> Subject:
     """Attempts at an account by the name or e-mail address that was typed, whether there is such an account or not."""
-    return Subject("account", name.strip().casefold(), free=5, forgotten_after=timedelta(days=1))
+    return Subject("account", same_form(name).casefold(), free=5, forgotten_after=timedelta(days=1))
 
 
 def from_address(address: str) -> Subject:
@@ -56,7 +57,7 @@ def asking_from(address: str) -> Subject:
 
 def asking_for(name: str) -> Subject:
     """Letters asked for to one account."""
-    return Subject("letters", name.strip().casefold(), free=3, forgotten_after=timedelta(hours=1))
+    return Subject("letters", same_form(name).casefold(), free=3, forgotten_after=timedelta(hours=1))
 
 
 def leaving_from(address: str) -> Subject:

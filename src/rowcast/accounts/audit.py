@@ -63,7 +63,7 @@ def list_deeds(
 ) -> tuple[list[Deed], str | None]:
     """Deeds, newest first, and the cursor of the next page. An administrator sees all, everyone else their own.
 
-    ``wanted.action`` may end in ``.`` for all that begin so, as in ``model.``.
+    ``wanted.action`` is the name of a deed, or its first words for all that begin so, as in ``model``.
     """
     query = select(AuditRow, UserRow.name).join(UserRow, UserRow.id == AuditRow.user_id, isouter=True)
     if wanted.mine or not principal.administers:
@@ -71,8 +71,9 @@ def list_deeds(
     if wanted.user is not None:
         query = query.where(UserRow.name == wanted.user)
     if wanted.action is not None:
-        begins = AuditRow.action.startswith(wanted.action, autoescape=True)
-        query = query.where(begins if wanted.action.endswith(".") else AuditRow.action == wanted.action)
+        words = wanted.action.rstrip(".")
+        begins = AuditRow.action.startswith(f"{words}.", autoescape=True)
+        query = query.where((AuditRow.action == words) | begins)
     if wanted.subject is not None:
         query = query.where(AuditRow.subject == wanted.subject)
     if wanted.since is not None:

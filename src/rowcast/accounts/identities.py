@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,6 +14,7 @@ from rowcast.accounts.access import Opened, Visitor
 from rowcast.accounts.authorizations import Arrival
 from rowcast.accounts.links import use_invitation_for
 from rowcast.accounts.principal import Principal, Role
+from rowcast.accounts.profile import LinkedIdentity
 from rowcast.accounts.providers import Authorization, Identity, Provider
 from rowcast.accounts.registration import (
     LONGEST_NAME,
@@ -25,21 +24,12 @@ from rowcast.accounts.registration import (
     find_user,
     register,
 )
+from rowcast.accounts.scripts import is_mixed, same_form
 from rowcast.accounts.sessions import open_session
 from rowcast.accounts.tables import IdentityRow, UserRow
 from rowcast.errors import Conflict, Forbidden, NotFound, RowcastError
 from rowcast.licences.standing import Standing
 from rowcast.tables import Database, take_turn
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """An identity of an account, as its owner sees it."""
-
-    id: str
-    provider: str
-    name: str
-    created_at: datetime
 
 
 class Identities:
@@ -121,9 +111,11 @@ class Identities:
         """No longer let the caller sign in with that.
 
         Raises:
+            Forbidden: they came with a key that may not do all that they may.
             NotFound: it is none of theirs.
             Conflict: they could not sign in any more.
         """
+        principal.require_whole()
         with self._database.transaction() as session:
             take_turn(session, f"identities {principal.id}")
             row = session.get(IdentityRow, identity_id)
@@ -166,10 +158,13 @@ class Identities:
         return register(session, name, email=email, verified=True, role=role, standing=self._standing)
 
 
-def linked_of(session: Session, principal: Principal) -> list[Linked]:
+def linked_of(session: Session, principal: Principal) -> list[LinkedIdentity]:
     """What the caller can sign in with, the oldest first."""
     mine = select(IdentityRow).where(IdentityRow.user_id == principal.id).order_by(IdentityRow.created_at)
-    return [Linked(row.id, row.provider, row.name, row.created_at) for row in session.scalars(mine)]
+    return [
+        LinkedIdentity(id=row.id, provider=row.provider, name=row.name, created_at=row.created_at)
+        for row in session.scalars(mine)
+    ]
 
 
 def _find(session: Session, provider: Provider, identity: Identity) -> IdentityRow | None:
@@ -196,7 +191,9 @@ def _free_name(session: Session, wanted: str) -> str:
 
 
 def _names(wanted: str) -> Iterator[str]:
-    name = re.sub(r"[\s/]+", " ", _printable(wanted.partition("@")[0])).strip()[: LONGEST_NAME - 10].strip() or "user"
+    name = re.sub(r"[\s/]+", " ", same_form(_printable(wanted)).partition("@")[0]).strip()[: LONGEST_NAME - 10].strip()
+    if not name or is_mixed(name):
+        name = "user"
     yield name
     yield from (f"{name}-{number}" for number in range(2, 10))
     while True:

@@ -6,6 +6,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from rowcast.accounts.principal import Role
 
+SESSION_COOKIE, LANGUAGE_COOKIE = "rowcast_session", "rowcast_language"
+"""What a browser keeps: the token of its session, and the language that was chosen."""
+
 
 class Account(BaseModel):
     """The caller's own account."""
@@ -29,6 +32,15 @@ class BrowserSession(BaseModel):
     agent: str = Field(description="What the browser says of itself.")
     how: str = Field(description="How it was signed in: password, link, sign_up, reset or a provider's name.")
     current: bool = Field(description="Whether this call was made in it.")
+
+
+class LinkedIdentity(BaseModel):
+    """What one is known by at a provider, and signs in with."""
+
+    id: str = Field(description="Its id.")
+    provider: str = Field(description="Whose word it is: `github` or `oidc`.")
+    name: str = Field(description="What one was called there when it was linked.")
+    created_at: AwareDatetime = Field(description="When it was linked.")
 
 
 class _Sent(BaseModel):

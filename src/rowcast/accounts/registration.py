@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from rowcast.accounts import audit
 from rowcast.accounts.links import Purpose, use_link
 from rowcast.accounts.principal import Role
+from rowcast.accounts.scripts import is_mixed, same_form
 from rowcast.accounts.seats import require_seat
 from rowcast.accounts.tables import UserRow
 from rowcast.errors import Conflict, Forbidden, InvalidInput
@@ -105,7 +106,7 @@ def set_email(session: Session, user: UserRow, email: str) -> None:
 
 def find_user(session: Session, typed: str) -> UserRow | None:
     """The account that someone means by what they typed: its name, exactly or but for capitals, or its address."""
-    typed = typed.strip()
+    typed = same_form(typed)
     small = typed.lower()
     alike = or_(UserRow.name == typed, func.lower(UserRow.name) == small, UserRow.email == small)
     found = list(session.scalars(select(UserRow).where(alike)))
@@ -114,15 +115,19 @@ def find_user(session: Session, typed: str) -> UserRow | None:
 
 
 def checked_name(name: str) -> str:
-    """The name without spaces around it.
+    """The name as it is kept: in the form in which names are compared, with single spaces in it.
 
     Raises:
-        InvalidInput: it is empty, too long, or has signs that no name has. ``@`` is kept for addresses.
+        InvalidInput: it is empty, too long, or has signs that no name has, ``@`` is kept for addresses; or it could be
+            taken for another, for it has letters of several alphabets.
     """
-    name = " ".join(name.split())
+    name = " ".join(same_form(name).split())
     if not name or len(name) > LONGEST_NAME or "@" in name or "/" in name or not name.isprintable():
         message = f"A name has 1 to {LONGEST_NAME} letters, digits, spaces and other signs, but no @ and no /."
         raise InvalidInput("user_name_invalid", message)
+    if is_mixed(name):
+        message = "A name has the letters and digits of one alphabet: those of others may look the same."
+        raise InvalidInput("user_name_mixed", message)
     return name
 
 

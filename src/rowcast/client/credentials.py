@@ -18,11 +18,13 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An address and a key, which never shows in a repr; ``key_id`` is that of a key that ``rowcast login`` made."""
+    """An address and a key, which never shows in a repr; ``key_id`` is that of a key that ``rowcast login`` made. Or,
+    in place of a key, the token of a browser's session."""
 
     url: str
     api_key: str | None = field(default=None, repr=False)
     key_id: str | None = None
+    session: str | None = field(default=None, repr=False)
 
 
 def resolve(
@@ -43,6 +45,17 @@ def resolve(
     if key and not (key.isascii() and key.isprintable()):
         raise InvalidInput("key_invalid", "The API key holds characters that no key has. Copy it again.")
     return Credentials(chosen, key)
+
+
+def of_session(url: str, token: str) -> Credentials:
+    """The address with the token of a browser's session, and nobody's key.
+
+    Raises:
+        InvalidInput: the address is not one of HTTP, or the token cannot be one.
+    """
+    if not (token.isascii() and token.isprintable()) or set(token) & set(" ;,"):
+        raise InvalidInput("session_invalid", "The session's token holds characters that no token has. Sign in again.")
+    return Credentials(_checked(url.rstrip("/")), session=token)
 
 
 def data_folder(environment: Mapping[str, str]) -> Path:

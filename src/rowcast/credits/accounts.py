@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from rowcast.accounts import audit
 from rowcast.accounts.principal import Principal, Scope
 from rowcast.accounts.tables import UserRow
-from rowcast.credits.ledger import Ledger, this_month
+from rowcast.credits.ledger import KeyLimit, Ledger, this_month
 from rowcast.credits.queries import transfer_view
 from rowcast.credits.statements import on_session
-from rowcast.credits.tables import AVAILABLE, ISSUED, BalanceRow, PostingRow, TransferRow
+from rowcast.credits.tables import AVAILABLE, ISSUED, BalanceRow, KeySpendingRow, PostingRow, TransferRow
 from rowcast.credits.tariff import Tariff, cost
 from rowcast.credits.views import Credits, Quote, QuoteRequest, Transfer, TransferKind
 from rowcast.errors import Conflict, InvalidInput, NotFound
@@ -34,10 +34,21 @@ def credits_of(session: Session, owner_id: str, name: str, tariff: Tariff, ledge
     )
 
 
-def quote(credits: Credits, model: str, own: int | None, asked: QuoteRequest, tariff: Tariff) -> Quote:
-    """What a prediction would cost somebody who has these credits; ``own`` is the model's own price."""
+def left_with(session: Session, key: KeyLimit | None) -> int | None:
+    """What may still be spent this month with the key; None where it has no limit."""
+    if key is None:
+        return None
+    row = session.get(KeySpendingRow, key.key_id)
+    return key.monthly - (row.spent if row is not None and row.month == this_month() else 0)
+
+
+def quote(
+    credits: Credits, model: str, own: int | None, asked: QuoteRequest, tariff: Tariff, left: int | None = None
+) -> Quote:
+    """What a prediction would cost somebody who has these credits; ``own`` is the model's own price, ``left`` what
+    their key may still spend."""
     price = cost(tariff.rate(own, reasons=asked.reasons, file=asked.file), asked.rows)
-    allowed = credits.limit is None or credits.spent + price <= credits.limit
+    allowed = (credits.limit is None or credits.spent + price <= credits.limit) and (left is None or price <= left)
     enough = not price or (price <= credits.balance and allowed)
     return Quote(model=model, rows=asked.rows, price=price, balance=credits.balance, enough=enough)
 

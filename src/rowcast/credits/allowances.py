@@ -4,7 +4,7 @@ that puts an answer or a task on record, and only for those who have a limit."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Any, NamedTuple
@@ -21,6 +21,12 @@ ON CONFLICT (subject_id, day) DO UPDATE SET row_count = rows_used.row_count + ex
 RETURNING subject_id, row_count
 """
 """Takes $1 subjects, each with rows, in one order for all transactions, and $2 the day. Gives what is counted now."""
+
+TAKE_BACK = """
+UPDATE rows_used SET row_count = row_count - new.rows
+FROM {uses} WHERE rows_used.subject_id = new.subject_id AND day = CAST($2 AS varchar)
+"""
+"""Takes the same. Only what this transaction has counted, and so holds."""
 
 
 class Use(NamedTuple):
@@ -66,9 +72,21 @@ def spend(run: Run, wanted: Sequence[Sequence[Use]], moment: datetime | None = N
     return outcomes
 
 
+def give_back(run: Run, unused: Iterable[Use], moment: datetime | None = None) -> None:
+    """Count rows no longer that ``spend`` has counted in this transaction: their call is refused after all."""
+    rows: Counter[str] = Counter()
+    for use in unused:
+        rows[use.subject_id] += use.rows
+    if rows:
+        run(TAKE_BACK, _records(rows), f"{moment or now():%Y-%m-%d}")
+
+
 def _add(run: Run, rows: Mapping[str, int], moment: datetime) -> Sequence[Sequence[Any]]:
-    records = [{"subject_id": subject_id, "rows": count} for subject_id, count in sorted(rows.items())]
-    return run(ADD, records, f"{moment:%Y-%m-%d}")
+    return run(ADD, _records(rows), f"{moment:%Y-%m-%d}")
+
+
+def _records(rows: Mapping[str, int]) -> list[dict[str, str | int]]:
+    return [{"subject_id": subject_id, "rows": count} for subject_id, count in sorted(rows.items())]
 
 
 def _refusal(use: Use, moment: datetime) -> TooMany:

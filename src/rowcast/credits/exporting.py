@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Literal
 
 from sqlalchemy import func, select
@@ -13,6 +13,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.credits.queries import Chosen, transfers, views
 from rowcast.credits.tables import TransferRow
 from rowcast.credits.views import Transfer
+from rowcast.spreadsheets import cell
 from rowcast.tables import Database
 
 Format = Literal["csv", "jsonl"]
@@ -20,7 +21,7 @@ Format = Literal["csv", "jsonl"]
 AT_A_TIME = 1000
 
 
-def export(database: Database, principal: Principal, chosen: Chosen, format: Format) -> Iterator[bytes]:
+def export(database: Database, principal: Principal, chosen: Chosen, format: Format) -> Generator[bytes, None, None]:
     """The chosen transfers that the caller may see as CSV or JSON lines, in pieces.
 
     The database is read in short transactions. What is recorded after the beginning is not part of it.
@@ -46,13 +47,13 @@ def _parts(database: Database, principal: Principal, chosen: Chosen) -> Iterator
         after = part[-1].id
 
 
-def _as_csv(parts: Iterator[list[Transfer]]) -> Iterator[bytes]:
+def _as_csv(parts: Iterator[list[Transfer]]) -> Generator[bytes, None, None]:
     text = io.StringIO()
     names = list(Transfer.model_fields)
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for part in parts:
-        writer.writerows(one.model_dump(mode="json") for one in part)
+        writer.writerows({name: cell(value) for name, value in one.model_dump(mode="json").items()} for one in part)
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rowcast.accounts.principal import Principal
-from rowcast.credits.statements import COUNT, GIVE, LOOK, OPEN, POSTINGS, TAKE, TRANSFERS, Run
+from rowcast.credits.statements import COUNT, GIVE, HOLD, LOOK, OPEN, POSTINGS, RELEASE, TAKE, TRANSFERS, Run
 from rowcast.credits.tables import AVAILABLE, HELD, ISSUED, REVENUE
 from rowcast.credits.views import TransferKind
 from rowcast.errors import PaymentRequired
@@ -99,6 +99,8 @@ class Ledger:
             refused |= unpaid
             left = _totals(one for one in wanted.values() if one.owner_id in short)
             took |= _taken(run, left, holds, month) if left else {}
+        if holds:
+            _remember_keys(run, wanted.values())
         transfers = _write_taken(run, list(wanted.values()), kind, took)
         return [refused[place] if place in refused else transfers[one.owner_id] for place, one in enumerate(asked)]
 
@@ -116,6 +118,7 @@ def settle(run: Run, ended: Sequence[Ended]) -> dict[str, str]:
     transfer that paid. No task costs more than was held."""
     backs: dict[str, _Back] = {}
     month = this_month()
+    _release_keys(run, [one for one in ended if one.held], month)
     for one in ended:
         back = backs.setdefault(one.owner_id, _Back())
         price = min(one.price, one.held)
@@ -202,6 +205,27 @@ def _uncount(run: Run, asked: Iterable[Asked], month: str) -> None:
     totals = _by_key(asked)
     if totals:
         run(COUNT, _counts({key: -total for key, total in totals.items()}), month)
+
+
+def _remember_keys(run: Run, held: Iterable[Asked]) -> None:
+    """Note with which keys tasks are held for, where those have limits."""
+    keys = [{"reference": one.reference, "key_id": one.key.key_id} for one in held if one.key is not None]
+    if keys:
+        run(HOLD, keys)
+
+
+def _release_keys(run: Run, ended: Sequence[Ended], month: str) -> None:
+    """What tasks did not cost, of what was held for them this month, can be spent again with their keys: before the
+    balances change, as in ``_take``, so that all transactions lock in one order."""
+    unspent = {one.reference: one.held - min(one.price, one.held) for one in ended}
+    if not unspent:
+        return
+    back: dict[str, int] = {}
+    for reference, key in run(RELEASE, [{"reference": reference} for reference in unspent]):
+        if _month_of(reference) == month:
+            back[key] = back.get(key, 0) - unspent[reference]
+    if back:
+        run(COUNT, _counts(back), month)
 
 
 def _by_key(asked: Iterable[Asked]) -> dict[str, int]:

@@ -50,6 +50,14 @@ RETURNING key_id, spent
 """Takes $1 API keys, each with an amount, in one order for all transactions, and $2 the month. Gives what is counted
 now."""
 
+HOLD = """
+INSERT INTO key_holds (reference, key_id) SELECT new.reference, new.key_id FROM {holds}
+"""
+RELEASE = """
+DELETE FROM key_holds WHERE reference IN (SELECT new.reference FROM {ended}) RETURNING reference, key_id
+"""
+"""Take $1 tasks with the keys that they are held for, and tasks that ended. The second gives those that have a key."""
+
 LOOK = """
 SELECT owner_id, available, monthly_limit, CASE WHEN month = {month} THEN spent ELSE 0 END
 FROM balances WHERE owner_id IN (SELECT new.owner_id FROM {takes})
@@ -85,6 +93,8 @@ _LOCKED = """AND balances.owner_id = ANY (ARRAY(
 _RECORDS = {
     "owners": {"owner_id": "text"},
     "keys": {"key_id": "text", "amount": "bigint"},
+    "holds": {"reference": "text", "key_id": "text"},
+    "ended": {"reference": "text"},
     "uses": {"subject_id": "text", "rows": "bigint"},
     "takes": {"owner_id": "text", "amount": "bigint", "hold": "bigint"},
     "gives": {"owner_id": "text", "freed": "bigint", "back": "bigint", "unspent": "bigint"},

@@ -89,6 +89,16 @@ class KeySpendingRow(Base):
     spent: Mapped[int] = mapped_column(BigInteger)
 
 
+class KeyHoldRow(Base):
+    """With which key a task was submitted, if the key has a limit: until the task ends and what it did not cost can be
+    spent again with that key."""
+
+    __tablename__ = "key_holds"
+
+    reference: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key_id: Mapped[str] = mapped_column(String(32))
+
+
 class PriceRow(Base):
     """What a row costs with a model. Rows are only added, and the last one holds. None is what the server asks
     otherwise."""

@@ -242,9 +242,7 @@ def check_may_change(principal: Principal, dataset: DatasetRow) -> None:
 
 def _check_may_join(principal: Principal, dataset: DatasetRow) -> None:
     if not principal.owns(dataset.owner_id):
-        raise Conflict(
-            "dataset_name_taken", f"The dataset '{dataset.name}' belongs to someone else. Choose another name."
-        )
+        raise Conflict("dataset_name_taken", "This name is taken. Choose another.")
 
 
 def _dataset_for_update(session: Session, principal: Principal, name: str) -> DatasetRow:

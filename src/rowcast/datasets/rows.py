@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from math import isfinite
 from operator import itemgetter
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from rowcast.datasets.cell_readers import FLOAT32_MAX, CellError, CellReader, Code, NumberReader, reader_of
+from rowcast.datasets.columns import Columns, Stacked, plain
 from rowcast.datasets.names import nearest
+from rowcast.datasets.row_faults import Faults, Notes, Problems
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
-from rowcast.errors import InvalidInput, Problem
+from rowcast.errors import Problem
 
-MAX_PROBLEMS = 100
-MAX_SUGGESTIONS = 10
 _FEW = 100
 NOT_PLAIN = (CellError, KeyError, TypeError, ValueError, OverflowError, AttributeError)
 
@@ -41,7 +41,7 @@ MESSAGES = {
 
 _NUMBER, _FLOAT, _TEXT = range(3)
 
-Inputs = dict[str, npt.NDArray[Any]]
+Inputs = MutableMapping[str, npt.NDArray[Any]]
 
 
 @dataclass(slots=True)
@@ -79,12 +79,24 @@ class RowReader:
         self._numbers = groups.count(_NUMBER)
         self._floats = self._numbers + groups.count(_FLOAT)
         self._reads = [reader.read for reader in self._readers]
+        self._numeric = tuple(self._names[: self._numbers])
+        self._places = {name: place for place, name in enumerate(self._names)}
         required = any(not feature.may_be_missing for feature in features[: self._numbers])
         self._number_types = {int, float} if required else {int, float, type(None)}
         self._cells_of = _cells_of(self._names)
         self._row = _row_of(self._names, self._numbers)
         self._cells_of_own: Callable[[Any], tuple[Any, ...]] = msgspec.structs.astuple
         self._decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The fields of a row."""
+        return self._known
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        """Those of numbers, in the order of the schema."""
+        return self._numeric
 
     def ignoring(self, names: Iterable[str]) -> RowReader:
         """The same for rows that may have these fields as well, which are not looked at."""
@@ -117,9 +129,11 @@ class RowReader:
             InvalidInput: a row cannot be read and bad ones are not to be skipped; ``problems`` names rows and fields.
         """
         try:
+            if isinstance(rows, Columns):
+                return Rows(self._by_column(rows), len(rows))
             return Rows(self._well_formed(rows), len(rows))
         except NOT_PLAIN:
-            return self._examined(self._by_name(rows), _Problems(len(rows), skip_bad=skip_bad))
+            return self._examined(self._by_name(rows), Problems(len(rows), skip_bad=skip_bad))
 
     def _well_formed(self, rows: Sequence[Any]) -> Inputs:
         """Inputs from rows that have no unknown field, each cell written plainly.
@@ -172,9 +186,35 @@ class RowReader:
         plain = self._numbers if self._number_types.issuperset(map(type, cells[: self._numbers])) else 0
         others = [read(cell) for read, cell in zip(self._reads[plain:], cells[plain:], strict=True)]
         split = self._floats - plain
-        numbers = _as_float32([*cells[:plain], *others[:split]]).reshape(self._floats, 1, 1)
-        texts = np.array(others[split:], dtype=object).reshape(len(others) - split, 1, 1)
-        return dict(zip(self._names, chain(numbers, texts), strict=True))
+        floats = _as_float32([*cells[:plain], *others[:split]]).reshape(self._floats, 1)
+        return self._arrays(floats, [[text] for text in others[split:]])
+
+    def _by_column(self, rows: Columns) -> Inputs:
+        """Inputs from columns that are known, each cell written plainly.
+
+        Raises:
+            one of NOT_PLAIN: some column is otherwise, and the rows must be examined.
+        """
+        count = len(rows)
+        found = {name: self._plain(name, column) for block in rows.blocks for name, column in block.columns(count)}
+        if not found.keys() <= self._known:
+            raise KeyError("there are more than the known columns")
+        missing = [None] * count
+        return self._inputs([found[name] if name in found else self._plain(name, missing) for name in self._names])
+
+    def _plain(self, name: str, column: Sequence[Any] | npt.NDArray[Any]) -> Any:
+        """The values of a column: an array of numbers as it is, whatever else as ``CellReader.plain`` has it."""
+        place = self._places.get(name)
+        if place is None:  # nobody looks at it
+            return column
+        reader = self._readers[place]
+        if not isinstance(column, np.ndarray):
+            return reader.plain(column)
+        if place >= self._numbers or column.dtype.kind == "b":
+            return reader.plain(plain(column))
+        if np.isnan(column).any():
+            reader.read(None)  # says so where it may not be missing
+        return column
 
     def _inputs(self, columns: list[Sequence[Any]], typed: int = 0) -> Inputs:
         """Columns of values as arrays; of the first ``typed`` it is known only that they are numbers, texts and nulls.
@@ -186,20 +226,29 @@ class RowReader:
         floats = np.empty((self._floats, count), dtype=np.float64)
         pack = struct.Struct(f"{count}d").pack  # a third of the time of numpy's own ways to read a list
         for place in range(self._floats):
+            if isinstance(columns[place], np.ndarray):
+                floats[place] = columns[place]
+                continue
             try:
                 floats[place] = np.frombuffer(pack(*columns[place]))
             except struct.error:  # something is missing, or a number written as text
                 if place < typed:
                     columns[place] = self._readers[place].plain(columns[place])
                 floats[place] = np.array(columns[place], dtype=np.float64)
-        numbers = _narrowed(floats, columns).reshape(self._floats, count, 1)
-        texts = np.array(columns[self._floats :], dtype=object).reshape(len(columns) - self._floats, count, 1)
-        return dict(zip(self._names, chain(numbers, texts), strict=True))
+        return self._arrays(_narrowed(floats, columns), columns[self._floats :])
 
-    def _examined(self, rows: Sequence[Any], problems: _Problems) -> Rows:
+    def _arrays(self, floats: npt.NDArray[np.float32], texts: Sequence[Sequence[Any]]) -> Inputs:
+        """Inputs of columns of floats [F,N] and of texts."""
+        if not texts:
+            return Stacked(floats.T, self._places)
+        numbers = floats.reshape(*floats.shape, 1)
+        others = np.array(texts, dtype=object).reshape(len(texts), floats.shape[1], 1)
+        return dict(zip(self._names, chain(numbers, others), strict=True))
+
+    def _examined(self, rows: Sequence[Any], problems: Problems) -> Rows:
         """The rows read with a look at whatever is not plain."""
         positions = [position for position, row in enumerate(rows) if self._is_object(row, position, problems)]
-        columns, notes = [], _Notes()
+        columns, notes = [], Notes()
         for name, reader in zip(self._names, self._readers, strict=True):
             cells = [rows[position].get(name) for position in positions]
             faults = notes if name in self._dispensable else problems
@@ -212,7 +261,7 @@ class RowReader:
         inputs = self._inputs([[column[place] for place in kept] for column in columns])
         return Rows(inputs, len(kept), problems.in_order(), [positions[place] for place in kept], notes.found)
 
-    def _is_object(self, row: Any, position: int, problems: _Problems) -> bool:
+    def _is_object(self, row: Any, position: int, problems: Problems) -> bool:
         """Whether a row is an object; fields that the schema does not know are noted."""
         if not isinstance(row, Mapping):
             message = "A row is an object with a value for each field, by name."
@@ -224,69 +273,11 @@ class RowReader:
                     problems.add(position, self._unknown(str(name), position, problems))
         return True
 
-    def _unknown(self, name: str, position: int, problems: _Problems) -> Problem:
+    def _unknown(self, name: str, position: int, problems: Problems) -> Problem:
         meant = nearest(name, self._names) if problems.may_suggest() else None
         hint = f"Did you mean '{meant}'?" if meant else "Leave it out, or see the model's schema for its fields."
         message = f"The model has no such field. {hint}"
         return Problem(code="field_unknown", message=message, row=position + 1, field=name[:100])
-
-
-class _Faults(Protocol):
-    def add(self, position: int, problem: Problem) -> None: ...
-
-
-class _Notes:
-    """What is wrong with cells that a row can do without."""
-
-    def __init__(self) -> None:
-        self.found: list[Problem] = []
-
-    def add(self, position: int, problem: Problem) -> None:
-        self.found.append(problem)
-
-
-class _Problems:
-    """What is wrong with a call's rows, up to the limit."""
-
-    def __init__(self, row_count: int, *, skip_bad: bool) -> None:
-        self.rows: set[int] = set()
-        self._row_count = row_count
-        self._skip_bad = skip_bad
-        self._found: list[Problem] = []
-        self._suggestions = 0
-
-    def add(self, position: int, problem: Problem) -> None:
-        """Note a problem of the row at a position from 0.
-
-        Raises:
-            InvalidInput: bad rows are not to be skipped, and there are enough problems to say so.
-        """
-        if not self.enough(position):
-            self._found.append(problem)
-        self.rows.add(position)
-        if len(self._found) >= MAX_PROBLEMS:
-            self.raise_if_refused()
-
-    def enough(self, position: int) -> bool:
-        """Whether another problem of this row would not be listed."""
-        return len(self._found) >= MAX_PROBLEMS and position in self.rows
-
-    def may_suggest(self) -> bool:
-        """Whether to look for the name that was meant: it takes time, so only for the first few."""
-        self._suggestions += 1
-        return self._suggestions <= MAX_SUGGESTIONS
-
-    def in_order(self) -> list[Problem]:
-        return sorted(self._found, key=lambda problem: problem.row or 0)
-
-    def raise_if_refused(self) -> None:
-        """Raise InvalidInput when a row is bad and bad rows are not to be skipped."""
-        if not self.rows or self._skip_bad:
-            return
-        enough = len(self._found) >= MAX_PROBLEMS
-        bad = f"{'At least ' if enough else ''}{len(self.rows)} of {self._row_count}"
-        message = f"{bad} rows cannot be read; see the problems. With 'on_error': 'skip' the other rows are answered."
-        raise InvalidInput("rows_invalid", message, self.in_order())
 
 
 def _group(feature: Feature, *, coded: bool) -> int:
@@ -342,12 +333,17 @@ def _narrowed(floats: npt.NDArray[np.float64], columns: Sequence[Sequence[float 
     """
     odd = floats.shape[1] - np.count_nonzero(np.abs(floats) <= FLOAT32_MAX, axis=1)  # NaN is odd as well
     for place in np.flatnonzero(odd).tolist():
-        if columns[place].count(None) != odd[place]:
+        if _unknown(columns[place]) != odd[place]:
             raise ValueError("a number is not finite as float32")
     return floats.astype(np.float32)
 
 
-def _column(name: str, reader: CellReader, cells: list[Any], positions: list[int], problems: _Faults) -> Sequence[Any]:
+def _unknown(column: Sequence[Any]) -> int:
+    """How many cells are not known."""
+    return int(np.isnan(column).sum()) if isinstance(column, np.ndarray) else column.count(None)
+
+
+def _column(name: str, reader: CellReader, cells: list[Any], positions: list[int], problems: Faults) -> Sequence[Any]:
     """A column's values, with None in place of those that cannot be read."""
     try:
         values = reader.plain(cells)
@@ -358,7 +354,7 @@ def _column(name: str, reader: CellReader, cells: list[Any], positions: list[int
     return values
 
 
-def _cell(name: str, reader: CellReader, cell: Any, position: int, problems: _Faults) -> Any:
+def _cell(name: str, reader: CellReader, cell: Any, position: int, problems: Faults) -> Any:
     try:
         return reader.read(cell)
     except CellError as error:

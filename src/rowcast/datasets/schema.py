@@ -28,6 +28,9 @@ TRAINABLE = frozenset({Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.FLAG})
 MISSING_TOKENS = ("", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A", "-", "?", ".")
 """Cells that mean "not known" unless a table's own schema says otherwise."""
 
+MAX_CATEGORIES = 200
+"""A schema lists no more of one column: where it has fewer, they are all that there are."""
+
 
 class Feature(BaseModel):
     """One column: what it holds, how its cells are written, and what has been seen in it."""

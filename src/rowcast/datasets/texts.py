@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
@@ -19,6 +19,21 @@ def is_plain(text: str) -> bool:
     """Whether every database keeps the text and every screen shows it: no control characters but breaks and tabs, and
     no halves of surrogate pairs."""
     return text.isprintable() or all(sign in _BREAKS or unicodedata.category(sign) not in ("Cc", "Cs") for sign in text)
+
+
+def unplain(data: Any, *place: int | str) -> Iterator[tuple[int | str, ...]]:
+    """The places in JSON data of texts that are not plain; of a name that is not, the place of what has it."""
+    if isinstance(data, str):
+        if not is_plain(data):
+            yield place
+    elif isinstance(data, dict):
+        if not all(map(is_plain, data)):
+            yield place
+        for name, value in data.items():
+            yield from unplain(value, *place, name if is_plain(name) else "...")
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            yield from unplain(value, *place, number)
 
 
 def _checked(text: str) -> str:

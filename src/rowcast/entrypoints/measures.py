@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from starlette.types import Message, Scope, Send
 
+    from rowcast.entrypoints.rest.at_once import Answering, Whole
+
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds: the upper ends of the histogram's buckets; one more bucket takes the rest."""
 
@@ -50,6 +52,17 @@ class Measures:
             return send(message)
 
         return noted
+
+    def counted(self, name_of: Callable[[Scope], str], scope: Scope, answering: Answering) -> Answering:
+        """The same for what answers at once."""
+        begun = perf_counter()
+
+        async def answer(body: bytes) -> Whole:
+            reply = await answering(body)
+            self._answered(name_of(scope), reply.status, perf_counter() - begun)
+            return reply
+
+        return answer
 
     def attempted(self, kind: str, outcome: str, count: int = 1) -> None:
         """Count attempts at tasks that ended so: see ``tasks.ports.Tally``."""

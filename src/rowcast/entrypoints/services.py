@@ -26,6 +26,7 @@ from rowcast.entrypoints.v2.counts import Statistics
 from rowcast.monitoring.licensing import Installation
 from rowcast.monitoring.receipts import Receipts
 from rowcast.scoring.catalog import Catalog
+from rowcast.scoring.coalescing import Coalescing
 from rowcast.settings import Settings
 from rowcast.tables import Database
 from rowcast.tasks.desk import Desk
@@ -33,6 +34,7 @@ from rowcast.tasks.intake import Intake
 from rowcast.tasks.lookups import Lookups
 from rowcast.tasks.notice import Notices
 from rowcast.tasks.ports import Publisher
+from rowcast.traces import Traces, Untraced
 
 
 @dataclass(frozen=True)
@@ -68,3 +70,5 @@ class Services:
     ledger: Ledger = field(default_factory=Ledger)
     installation: Installation = field(default_factory=Installation)
     statistics: Statistics = field(default_factory=Statistics)
+    coalescing: Coalescing = field(default_factory=Coalescing)
+    traces: Traces = field(default_factory=Untraced)

@@ -62,9 +62,21 @@ class Standing:
             message = f"The licence has {self.licence.seats} seats, and all are taken: block an account, or get more."
             raise Forbidden("licence_seats", message)
 
+    def warning(self, taken: int = 0) -> str:
+        """What the administrator should do soon, with so many seats taken; empty when there is nothing."""
+        return " ".join(part for part in (self._end_warning, self._seats_warning(taken)) if part)
+
+    def _seats_warning(self, taken: int) -> str:
+        if self.licence is None or taken <= self.licence.seats:
+            return ""
+        seats = self.licence.seats
+        noun = "seat" if seats == 1 else "seats"
+        return (
+            f"The licence has {seats} {noun}, and {taken} accounts are not blocked: block {taken - seats}, or get more."
+        )
+
     @property
-    def warning(self) -> str:
-        """What the administrator should do soon; empty when there is nothing."""
+    def _end_warning(self) -> str:
         licence = self.licence
         match self.state:
             case State.VALID if licence and licence.expires_at - self._clock() < SOON:

@@ -12,11 +12,11 @@ from rowcast.accounts.principal import Principal
 from rowcast.accounts.tables import UserRow
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.datasets.tables import DatasetVersionRow
-from rowcast.errors import InvalidInput, NotFound
+from rowcast.errors import InvalidInput, NotFound, Problem
+from rowcast.models import recipe
 from rowcast.models.decide.fitting import Subject, faults, filled_in, schema_of
 from rowcast.models.decide.numbered import NumberedPolicy
 from rowcast.models.decide.policy import Policy
-from rowcast.models.recipe import Problem
 from rowcast.models.references import (
     CHAMPION,
     aliases_of,
@@ -29,6 +29,13 @@ from rowcast.models.references import (
 from rowcast.models.tables import ModelRow, ModelVersionRow, PolicyRow
 from rowcast.models.views import PolicyVersion
 from rowcast.paging import page, storable
+
+_LEFT_OUT = " Training leaves it out."
+"""How the reasons for leaving a column out may end."""
+_DOUBT = (
+    "Amounts are read from {column}, which {why}. Unless its value is certain before a case is decided on, do not rely "
+    "on these profits, and do not decide by them: read the amount from a column that is known then, or give a number."
+)
 
 
 def set_policy(
@@ -43,7 +50,8 @@ def set_policy(
     """
     model = find_model(session, principal, name, for_update=True)
     check_may_change(principal, model)
-    subject = subject_of(session, version_to_judge(session, principal, model))
+    version = version_to_judge(session, principal, model)
+    subject = subject_of(session, version)
     checked = fitting(policy, subject)
     last = session.scalar(select(func.max(PolicyRow.number)).where(PolicyRow.model_id == model.id))
     row = PolicyRow(
@@ -57,7 +65,7 @@ def set_policy(
     session.add(row)
     record(session, "policy.set", model.name, principal=principal, number=row.number)
     session.flush()
-    return _view(model, row, principal.name)
+    return _view(model, row, principal.name).model_copy(update={"warnings": doubts(checked, version)})
 
 
 def current(session: Session, principal: Principal, name: str) -> PolicyVersion:
@@ -150,6 +158,19 @@ def fitting(policy: Policy, subject: Subject) -> Policy:
     return checked
 
 
+def doubts(policy: Policy, version: ModelVersionRow) -> list[Problem]:
+    """Columns of the policy's amounts that may hold what becomes known only later, by what the version's training says:
+    its target, and what it left out, as it does with leaks."""
+    reasons = {item["column"]: item["reason"].removesuffix(_LEFT_OUT) for item in version.manifest["left_out"]}
+    said = {name: f"training left out ({reason.rstrip('.')})" for name, reason in reasons.items()}
+    said[version.manifest["target"]] = "is what the model predicts"
+    return [
+        Problem(code="amount_doubtful", message=_DOUBT.format(column=name, why=said[name]), field=name)
+        for name in policy.columns
+        if name in said
+    ]
+
+
 def version_to_judge(
     session: Session, principal: Principal, model: ModelRow, number: int | None = None
 ) -> ModelVersionRow:
@@ -194,7 +215,10 @@ def _earlier_columns(session: Session, version: ModelVersionRow) -> list[Feature
 
 def _subject(version: ModelVersionRow, *known: FeatureSchema) -> Subject:
     return Subject.of(
-        Problem(version.problem), version.manifest["classes"], FeatureSchema.model_validate(version.schema), *known
+        recipe.Problem(version.problem),
+        version.manifest["classes"],
+        FeatureSchema.model_validate(version.schema),
+        *known,
     )
 
 

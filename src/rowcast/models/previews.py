@@ -17,13 +17,13 @@ from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.datasets.tables import DatasetRow, DatasetVersionRow
-from rowcast.errors import Conflict, Forbidden, NotFound
+from rowcast.errors import Conflict, Forbidden, NotFound, Problem
 from rowcast.models.bundle.contents import HELD_OUT, Manifest
 from rowcast.models.decide.fitting import schema_of
 from rowcast.models.decide.held_out import HeldOut
 from rowcast.models.decide.policy import Policy
 from rowcast.models.decide.preview import Tried, preview
-from rowcast.models.policies import current, fitting, subject_to_preview, version_to_judge
+from rowcast.models.policies import current, doubts, fitting, subject_to_preview, version_to_judge
 from rowcast.models.references import find_model
 from rowcast.models.tables import ModelVersionRow
 from rowcast.models.views import PolicyPreview
@@ -42,6 +42,7 @@ class _Chosen:
     bundle_key: str
     table: str | None
     """Content hash of the table that the version was trained on, while that is there."""
+    doubts: list[Problem]
 
 
 def preview_policy(
@@ -76,7 +77,7 @@ def preview_policy(
         columns=_amounts(storage, chosen, held_out.rows) if chosen.policy.columns else {},
         intervals=chosen.manifest.intervals,
     )
-    return preview(chosen.policy, tried)
+    return preview(chosen.policy, tried).model_copy(update={"warnings": chosen.doubts})
 
 
 def _chosen(session: Session, principal: Principal, name: str, policy: Policy | None, number: int | None) -> _Chosen:
@@ -96,6 +97,7 @@ def _chosen(session: Session, principal: Principal, name: str, policy: Policy | 
         manifest=Manifest.model_validate(version.manifest),
         bundle_key=version.bundle_key,
         table=_table(session, version),
+        doubts=doubts(checked, version),
     )
 
 

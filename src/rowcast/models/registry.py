@@ -212,9 +212,13 @@ def retrain_request(
     Raises:
         NotFound: there is no such model or version.
         Forbidden: the caller may not change the model.
+        Conflict: the version was imported.
     """
     model, version = find_version(session, principal, name, number, details=True)
     check_may_change(principal, model)
+    if version.manifest.get("origin"):
+        message = "This version was imported and its table is not known here. Start a training on a table of your own."
+        raise Conflict("version_imported", message)
     recipe = Recipe.model_validate(version.recipe)
     hyperparameters = {**version.manifest["hyperparameters"], **changes.hyperparameters}
     return TrainingRequest.model_validate(
@@ -244,7 +248,7 @@ def _read_bundle(storage: Storage, candidate: dict[str, Any]) -> TrainedBundle:
 
 def _check_may_join(principal: Principal, model: ModelRow) -> None:
     if not principal.owns(model.owner_id):
-        raise Conflict("model_name_taken", f"The model '{model.name}' belongs to someone else. Choose another name.")
+        raise Conflict("model_name_taken", "This name is taken. Choose another.")
 
 
 def _model_for_update(session: Session, principal: Principal, name: str) -> ModelRow:

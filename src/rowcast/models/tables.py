@@ -106,3 +106,31 @@ class PolicyRow(Base):
     comment: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=now)
     created_by: Mapped[str] = mapped_column(ForeignKey("users.id"))
+
+
+class MirroredVersionRow(Base):
+    """A version that a store of MLflow has, as that last confirmed. It outlives the version, until that is gone there
+    too."""
+
+    __tablename__ = "mirrored_versions"
+
+    version_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    store: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model_id: Mapped[str] = mapped_column(String(32), index=True)
+    name: Mapped[str] = mapped_column(String(200))
+    """What the model is called there."""
+    registered: Mapped[int]
+    """The number that the version has there."""
+    run_id: Mapped[str] = mapped_column(String(64))
+    aliases: Mapped[list[Any]]
+    """Those that point at it there."""
+
+
+class MirrorTurnRow(Base):
+    """Which process brings a store up to date, and until when it may without asking again."""
+
+    __tablename__ = "mirror_turns"
+
+    store: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    until: Mapped[datetime]

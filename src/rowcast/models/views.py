@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from rowcast.accounts.views import Visibility
 from rowcast.datasets.schema import FeatureSchema
+from rowcast.errors import Problem as Fault
 from rowcast.models.decide.policy import Color, Policy
 from rowcast.models.recipe import Problem, Recipe
 
@@ -145,6 +146,11 @@ class PolicyVersion(BaseModel):
     comment: str | None = Field(description="Why it was set.")
     created_at: datetime = Field(description="Since when it was in force.")
     created_by: str = Field(description="Who set it.")
+    warnings: list[Fault] = Field(
+        default_factory=list,
+        description="Columns of its amounts that may not be known yet when a case is decided on, and why; told when it "
+        "is set.",
+    )
 
 
 class Spread(BaseModel):
@@ -215,3 +221,8 @@ class PolicyPreview(BaseModel):
     of: str = Field(description="The class that is observed, or the target of numbers.")
     colors: list[ColorShare] = Field(description="Green, yellow and red; none without bands.")
     profit: ProfitCurve | None = Field(default=None, description="The profit curve, with a payoff.")
+    warnings: list[Fault] = Field(
+        default_factory=list,
+        description="Columns of its amounts that may not be known yet when a case is decided on, and why: what they "
+        "promise may not come true.",
+    )

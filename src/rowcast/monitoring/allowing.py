@@ -24,10 +24,10 @@ class Limited(NamedTuple):
         return self.entry.size
 
 
-def allowed(run: Run, requests: Sequence[Entry | Limited]) -> list[Entry | TooMany]:
-    """The entries in their order, or why one is not to be written."""
+def allowed(run: Run, requests: Sequence[Entry | Limited]) -> list[Entry | Limited | TooMany]:
+    """The requests in their order, or why one is not to be written. The rows of the others are counted."""
     limited = [request for request in requests if isinstance(request, Limited)]
     if not limited:
-        return [request for request in requests if isinstance(request, Entry)]
+        return list(requests)
     outcomes = iter(spend(run, [request.uses for request in limited]))
-    return [request if isinstance(request, Entry) else next(outcomes) or request.entry for request in requests]
+    return [request if isinstance(request, Entry) else next(outcomes) or request for request in requests]

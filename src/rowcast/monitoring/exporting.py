@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from rowcast.models.tables import ModelVersionRow
 from rowcast.monitoring.packing import unpacked
 from rowcast.monitoring.queries import Wanted, asked_in, receipts
 from rowcast.monitoring.tables import ReceiptRow
+from rowcast.spreadsheets import cell
 from rowcast.tables import Database
 
 Format = Literal["csv", "jsonl"]
@@ -39,7 +40,7 @@ class _Row:
     answer: Line | None
 
 
-def export(database: Database, principal: Principal, wanted: Wanted, format: Format) -> Iterator[bytes]:
+def export(database: Database, principal: Principal, wanted: Wanted, format: Format) -> Generator[bytes, None, None]:
     """The wanted receipts that the caller may see as CSV or JSON lines, in pieces of some ten thousand bytes.
 
     The database is read in short transactions. What is recorded after the beginning is not part of it.
@@ -171,16 +172,16 @@ def _of_receipt(session: Session, receipt_id: str) -> tuple[list[str], list[str]
 def _as_csv(rows: Iterator[_Row], columns: _Columns) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns.header())
+    writer.writerow(map(cell, columns.header()))
     for row in rows:
-        writer.writerow(columns.line(row))
+        writer.writerow(map(cell, columns.line(row)))
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
     yield text.getvalue().encode()
 
 
-def _gathered(lines: Iterator[bytes]) -> Iterator[bytes]:
+def _gathered(lines: Iterator[bytes]) -> Generator[bytes, None, None]:
     """The lines in pieces worth sending."""
     held: list[bytes] = []
     size = 0

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from rowcast.monitoring.packing import unpacked
 from rowcast.scoring.answers import Answer, Answers, Decision
 
 
@@ -39,15 +40,16 @@ class Keeping:
     def of(store_inputs: bool, redacted: Iterable[str], key: bytes) -> Keeping:
         return Keeping(store_inputs, frozenset(name.casefold() for name in redacted), key)
 
-    def kept(self, body: bytes, answers: Answers, reply: bytes) -> Kept:
-        """What is kept of this call, which was answered so.
+    def kept(self, body: bytes, answers: Answers, reply: bytes, inputs: bytes | None = None) -> Kept:
+        """What is kept of this call, which was answered so; ``inputs`` are the rows of one that came in another form
+        than REST's, as ``{"rows": [...]}`` or ``Columns.to_bytes``.
 
         Of a reply to inputs that are not kept whole only the answers are, and nothing about why: that could repeat
         them.
         """
         if self.store_inputs and not self.redacted:
-            return Kept("all", hashlib.sha256(body).hexdigest(), body, reply)
-        request = msgspec.json.decode(body)
+            return Kept("all", hashlib.sha256(body).hexdigest(), inputs or body, reply)
+        request = msgspec.json.decode(unpacked(inputs or body))
         rows = request["rows"]
         if self.store_inputs and not self._hides(rows, answers):
             # Written anew, for a name that comes twice in the body hides what it had the first time.

@@ -34,7 +34,7 @@ def status(database: Database, installation: Installation) -> LicenceStatus:
         taken = seats_taken(session)
     licence = standing.licence
     if licence is None:
-        return LicenceStatus(state=standing.state, seats_taken=taken, warning=standing.warning)
+        return LicenceStatus(state=standing.state, seats_taken=taken, warning=standing.warning())
     return LicenceStatus(
         state=standing.state,
         customer=licence.customer,
@@ -44,7 +44,7 @@ def status(database: Database, installation: Installation) -> LicenceStatus:
         models=list(licence.models),
         expires_at=licence.expires_at,
         ends_at=licence.ends_at,
-        warning=standing.warning,
+        warning=standing.warning(taken),
         public_key=public_half(installation.private_key).decode(),
     )
 

@@ -13,6 +13,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+import msgspec
+
+from rowcast.datasets.columns import MARK, Columns
+
 PACK_FROM_BYTES = 8 * 1024
 
 _LEVEL = 1
@@ -25,5 +29,12 @@ def packed(content: bytes) -> bytes:
 
 
 def unpacked(stored: bytes) -> bytes:
-    """The JSON that was packed, or that was too small to be."""
-    return zstd.decompress(stored) if stored.startswith(_PACKED) else stored
+    """The JSON that was packed, or that was too small to be; of a request that is kept by the column, what it is with
+    rows."""
+    content = zstd.decompress(stored) if stored.startswith(_PACKED) else stored
+    return as_rows(content) if content.startswith(MARK) else content
+
+
+def as_rows(written: bytes) -> bytes:
+    """The JSON of the call that has these columns."""
+    return msgspec.json.encode({"rows": list(Columns.from_bytes(written))})

@@ -16,8 +16,9 @@ from rowcast.monitoring.packing import packed
 from rowcast.monitoring.recording import Entry
 from rowcast.scoring.answers import Answers, Outputs, encode
 from rowcast.scoring.loaded import Served
-from rowcast.scoring.predict import answered
+from rowcast.scoring.predict import Run, answered
 from rowcast.scoring.requests import RowsToScore
+from rowcast.traces import Traces, Untraced
 
 
 class Scored(NamedTuple):
@@ -40,18 +41,30 @@ class Scored(NamedTuple):
 class Receipts:
     """Scores calls and keeps their receipts. Safe to use from any thread and any event loop."""
 
-    def __init__(self, journal: Journal, keeping: Keeping, tariff: Tariff | None = None) -> None:
+    def __init__(
+        self, journal: Journal, keeping: Keeping, tariff: Tariff | None = None, traces: Traces | None = None
+    ) -> None:
         self._journal = journal
         self._keeping = keeping
         self._tariff = tariff or Tariff()
+        self._traces = traces or Untraced()
 
-    def score(self, principal: Principal, served: Served, body: bytes, asked: RowsToScore[Any]) -> Scored:
-        """The reply to a call, whose body this is, and the entry of its receipt; writes nothing yet.
+    def score(
+        self,
+        principal: Principal,
+        served: Served,
+        body: bytes,
+        asked: RowsToScore[Any],
+        inputs: bytes | None = None,
+        run: Run | None = None,
+    ) -> Scored:
+        """The reply to a call, whose body this is, and the entry of its receipt; writes nothing yet. ``inputs`` are
+        what is kept of a body in another form: see ``Keeping.kept``.
 
         Raises:
             InvalidInput, TooLarge, Unavailable: see ``scoring.predict``.
         """
-        made = scored(self._keeping, new_timed_id(), principal, served, asked, body)
+        made = scored(self._keeping, new_timed_id(), principal, served, asked, body, inputs, run)
         made = made.at(self._tariff.rate(served.price, reasons=bool(asked.explain)))
         if principal.limits is None:
             return made
@@ -60,7 +73,11 @@ class Receipts:
 
     async def keep(self, scored: Scored) -> None:
         """Return once the receipt is on disk, and paid: see ``Journal.record``."""
-        await self._journal.record(_request(scored))
+        if not self._traces.on:
+            await self._journal.record(_request(scored))
+            return
+        with self._traces.span("journal", rows=scored.entry.row_count):
+            await self._journal.record(_request(scored))
 
     def keep_now(self, scored: Scored) -> None:
         """The same for threads: see ``Journal.record_now``."""
@@ -75,12 +92,19 @@ def _request(scored: Scored) -> Entry | Limited:
 
 
 def scored(
-    keeping: Keeping, receipt_id: str, principal: Principal, served: Served, asked: RowsToScore[Any], body: bytes
+    keeping: Keeping,
+    receipt_id: str,
+    principal: Principal,
+    served: Served,
+    asked: RowsToScore[Any],
+    body: bytes,
+    inputs: bytes | None = None,
+    run: Run | None = None,
 ) -> Scored:
     """See ``Receipts.score``; for whoever has an id for the receipt, and writes it in a transaction of their own."""
-    answers, outputs = answered(principal, served, asked)
+    answers, outputs = answered(principal, served, asked, run)
     reply = with_receipt(encode(answers), receipt_id)
-    kept = keeping.kept(body, answers, reply)
+    kept = keeping.kept(body, answers, reply, inputs)
     return Scored(reply, _entry(receipt_id, principal, served, answers, outputs, kept))
 
 

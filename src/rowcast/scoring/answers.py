@@ -48,6 +48,7 @@ class Answer(msgspec.Struct, omit_defaults=True, gc=False):
     interval: Interval | None = None
     decision: Decision | None = None
     explanation: Explanation | None = None
+    notes: list[dict[str, str]] | None = None
 
 
 class Answers(msgspec.Struct):

@@ -28,7 +28,7 @@ def typical_inputs(schema: FeatureSchema, reader: RowReader) -> Columns:
     """The same as a model's inputs, without features whose value does not read."""
     row = typical_row(schema)
     try:
-        return reader.read([row]).inputs
+        return dict(reader.read([row]).inputs)
     except InvalidInput as error:
         bad = {problem.field for problem in error.problems}
     readable = {name: value for name, value in row.items() if name not in bad}

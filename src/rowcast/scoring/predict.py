@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rowcast.accounts.principal import Principal
-from rowcast.datasets.rows import MAX_PROBLEMS, Rows
+from rowcast.datasets.row_faults import MAX_PROBLEMS
+from rowcast.datasets.rows import Rows
 from rowcast.errors import InvalidInput, Problem
+from rowcast.scoring import unfamiliar
 from rowcast.scoring.answers import NO_OUTPUTS, Answer, Answers, Outputs
-from rowcast.scoring.deciding import Decider
 from rowcast.scoring.explaining import check_row_count
 from rowcast.scoring.explaining import explain as explanations
 from rowcast.scoring.loaded import LoadedModel, Served
@@ -20,28 +21,22 @@ from rowcast.scoring.requests import RowsToScore
 NO_ANSWER = "The model has no answer to numbers as large as in this row: check their units."
 
 
-def predict(
-    principal: Principal,
-    model: LoadedModel,
-    alias: str | None,
-    rows: Sequence[Any],
-    on_error: str = "fail",
-    *,
-    explain: bool | int = False,
-    decider: Decider | None = None,
-) -> Answers:
-    """What ``answered`` gives for these rows, where nobody wants the numbers behind it."""
-    served = Served(model, alias, decider)
-    return answered(principal, served, RowsToScore(list(rows), on_error, explain))[0]
+class Run(NamedTuple):
+    """Rows that were read, and what the model gave for them."""
+
+    read: Rows
+    outputs: Outputs
 
 
-def answered(principal: Principal, served: Served, asked: RowsToScore[Any]) -> tuple[Answers, Outputs]:
+def answered(
+    principal: Principal, served: Served, asked: RowsToScore[Any], run: Run | None = None
+) -> tuple[Answers, Outputs]:
     """Answers to the rows in their order; with ``on_error="skip"`` None for those that cannot be read, else an error.
 
     Every role may predict. Touches neither database nor storage, but for the first call with ``explain``: the number
     of reasons that go with every answer, True for all; such a call takes long enough to keep it off an event loop.
     A decider adds its decisions, and lets rows bring along the amounts that it needs. Beside the answers come the
-    outputs that they were made of, for the rows that were answered.
+    outputs that they were made of, for the rows that were answered. What was ``run`` already is not run again.
 
     Raises:
         InvalidInput: a row cannot be answered and bad ones are not to be skipped; ``problems`` names rows and fields.
@@ -52,11 +47,11 @@ def answered(principal: Principal, served: Served, asked: RowsToScore[Any]) -> t
     if asked.explain:
         check_row_count(len(rows))
     reader = served.text_reader if asked.explain else served.reader
-    read = reader.read(rows, skip_bad=asked.skip_bad)
+    read = run.read if run is not None else reader.read(rows, skip_bad=asked.skip_bad)
     if not read.count:
         return _answers(served, len(rows), read, []), NO_OUTPUTS
     amounts = {} if decider is None else decider.take(read.inputs)
-    outputs = model.runtime.run(read.inputs)
+    outputs = run.outputs if run is not None else model.runtime.run(read.inputs)
     if not np.isfinite(outputs).all():
         finite = np.isfinite(outputs).all(axis=1)
         read, outputs = _without_answer(read, outputs, len(rows), skip_bad=asked.skip_bad)
@@ -78,6 +73,9 @@ def _add_reasons(
     sent = rows if read.kept is None else [rows[position] for position in read.kept]
     for answer, reasons in zip(answers, explanations(model, sent, read.inputs, outputs, most), strict=True):
         answer.explanation = reasons
+    beyond = unfamiliar.notes(model.schema, model.runtime.codes, sent, read.inputs)
+    for answer, notes in zip(answers, beyond, strict=True):
+        answer.notes = notes or None
 
 
 def _notes(read: Rows) -> dict[int, list[Problem]]:

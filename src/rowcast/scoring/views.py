@@ -130,6 +130,11 @@ class Prediction(BaseModel):
     interval: Interval | None = Field(default=None, description="Of a number: where the true one lies.")
     decision: Decision | None = Field(default=None, description="What the policy makes of it, where there is one.")
     explanation: Explanation | None = Field(default=None, description="The reasons, when they were asked for.")
+    notes: list[Problem] | None = Field(
+        default=None,
+        description="With reasons: what of the row is unlike anything that the model learned from, such as a category "
+        "that it has never seen or a number out of range; null where there is nothing of the kind.",
+    )
 
 
 class Predictions(BaseModel):

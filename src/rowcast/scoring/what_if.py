@@ -7,11 +7,8 @@ from typing import Any
 
 import msgspec
 
-from rowcast.accounts.principal import Principal
 from rowcast.errors import InvalidInput
 from rowcast.scoring.answers import Answer, Answers
-from rowcast.scoring.loaded import LoadedModel
-from rowcast.scoring.predict import predict
 
 
 class Variation(msgspec.Struct, omit_defaults=True):
@@ -46,21 +43,6 @@ def rows_of(row: Mapping[str, Any], variations: Sequence[Mapping[str, Any]]) -> 
             "variations_empty", "Give at least one variation: the fields that differ, with their values."
         )
     return [dict(row), *({**row, **changes} for changes in variations)]
-
-
-def what_if(
-    principal: Principal,
-    model: LoadedModel,
-    alias: str | None,
-    row: Mapping[str, Any],
-    variations: Sequence[Mapping[str, Any]],
-) -> WhatIf:
-    """How the answer to the row would differ if it differed in the fields of each variation: one batch, in order.
-
-    Raises:
-        InvalidInput: a row cannot be answered; of the ``problems`` row 1 is the row itself, 2 the first variation.
-    """
-    return compared(predict(principal, model, alias, rows_of(row, variations)), variations)
 
 
 def compared(answers: Answers, variations: Sequence[Mapping[str, Any]], receipt: str | None = None) -> WhatIf:

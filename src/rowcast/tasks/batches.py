@@ -36,6 +36,7 @@ class Claimed(NamedTuple):
     body: bytes
     rate: int
     """What a row costs, in thousandths of a credit."""
+    traceparent: str | None = None
 
 
 class Batch(NamedTuple):

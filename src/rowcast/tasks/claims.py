@@ -39,6 +39,7 @@ class Claim:
     attempt: int
     token: str
     reply_to: str | None = None
+    traceparent: str | None = None
 
 
 class ClaimLost(Exception):
@@ -62,14 +63,15 @@ def claim(
             started_at=moment,
             progress=null(),
         )
-        .returning(TaskRow.kind, TaskRow.lane, TaskRow.owner_id, TaskRow.payload, TaskRow.attempts)
+        .returning(TaskRow.kind, TaskRow.lane, TaskRow.owner_id, TaskRow.payload, TaskRow.attempts, TaskRow.traceparent)
         .execution_options(synchronize_session=False)
     )
     taken = session.execute(statement).one_or_none()
     if taken is None:
         return None
-    kind, lane, owner_id, payload, attempts = taken
-    return Claim(task_id, kind, lane, principal_of(session, owner_id), payload, attempts, token, reply_to)
+    kind, lane, owner_id, payload, attempts, traceparent = taken
+    owner = principal_of(session, owner_id)
+    return Claim(task_id, kind, lane, owner, payload, attempts, token, reply_to, traceparent)
 
 
 def keep(session: Session, held: Claim, *, lease_seconds: float, progress: Progress | None = None) -> bool:

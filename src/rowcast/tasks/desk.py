@@ -9,26 +9,29 @@ from sqlalchemy.orm import Session, undefer
 
 from rowcast.accounts import audit
 from rowcast.accounts.principal import Principal
+from rowcast.credits.allowances import uses_of
 from rowcast.credits.ledger import Ledger
 from rowcast.credits.statements import on_session
 from rowcast.datasets.ports import Storage
 from rowcast.errors import RowcastError
 from rowcast.licences.standing import Standing
+from rowcast.models.importing.request import ImportRequest
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
 from rowcast.tables import Database, new_id, now
-from rowcast.tasks import claims, file_predictions, holds, queries, trainings
+from rowcast.tasks import claims, file_predictions, holds, model_imports, queries, trainings
 from rowcast.tasks.admission import MOST_QUEUED, Applicant, Once, admit
 from rowcast.tasks.cleanup import Ended, clean_up
 from rowcast.tasks.file_predictions import submit_dataset, submit_upload
 from rowcast.tasks.handlers import Handler
 from rowcast.tasks.imports import submit_import
+from rowcast.tasks.model_imports import submit_model_import
 from rowcast.tasks.ports import Publisher
 from rowcast.tasks.profiles import submit_kinds, submit_profile
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.trainings import submit_retraining, submit_training
 from rowcast.tasks.views import Task, TaskState
 
-NEED_A_MODEL = frozenset({trainings.KIND, file_predictions.KIND})
+NEED_A_MODEL = frozenset({trainings.KIND, model_imports.KIND, file_predictions.KIND})
 """Kinds of tasks whose subject is a model that a licence has to allow."""
 
 
@@ -93,6 +96,10 @@ class Desk:
         return self._submit(
             principal, lambda session: submit_retraining(session, principal, name, number, changes), once
         )
+
+    def submit_model_import(self, principal: Principal, request: ImportRequest, *, once: Once | None = None) -> Task:
+        """See ``model_imports.submit_model_import`` for the errors."""
+        return self._submit(principal, lambda session: submit_model_import(session, principal, request), once)
 
     def submit_file(self, principal: Principal, reference: str, *, once: Once | None = None, **details: Any) -> Task:
         """See ``file_predictions.submit_upload`` for the details and errors."""
@@ -169,7 +176,7 @@ class Desk:
 
     def _hold(self, session: Session, principal: Principal, row: TaskRow) -> None:
         """Set aside what the task may cost, or reject it."""
-        wanted = holds.Wanted(row.id, principal, row.held)
+        wanted = holds.Wanted(row.id, principal, row.held, uses_of(principal, row.payload.get("most_rows") or 0))
         for refused in holds.hold(on_session(session), self._ledger, [wanted]).values():
             holds.reject(row, refused, now())
             session.flush()

@@ -169,7 +169,7 @@ def _accepted(session: Session, principal: Principal, task: TaskRow, rows: int, 
 
 
 def _work(task: Claim, bench: Bench) -> dict[str, Any]:
-    given = ("source_key", "is_table", "model", "policy", "output", "columns", "limits")
+    given = ("source_key", "content_hash", "is_table", "model", "policy", "output", "columns", "limits")
     arguments = {name: task.payload[name] for name in given}
     arguments |= {"task_id": task.id, "threads": bench.limits.threads}
     return bench.run("score_file", arguments, timeout=bench.limits.file_timeout_seconds)

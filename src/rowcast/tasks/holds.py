@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from rowcast.accounts.principal import Principal
+from rowcast.credits.allowances import Use, give_back
 from rowcast.credits.ledger import Asked, Ended, Ledger, key_limit_of, settle
 from rowcast.credits.statements import Run, on_session
 from rowcast.credits.tariff import cost
@@ -22,20 +23,24 @@ from rowcast.tasks.views import TaskState
 
 
 class Wanted(NamedTuple):
-    """A task that is being submitted, by whom, and what it may cost."""
+    """A task that is being submitted, by whom, what it may cost, and for whom its rows are counted."""
 
     id: str
     owner: Principal
     held: int
+    uses: tuple[Use, ...] = ()
 
 
 def hold(run: Run, ledger: Ledger, wanted: Iterable[Wanted]) -> dict[str, PaymentRequired]:
-    """Set aside what tasks may cost; by their ids, why some are rejected."""
-    asked = [Asked(one.owner.id, one.id, one.held, key_limit_of(one.owner)) for one in wanted if one.held]
-    if not asked:
+    """Set aside what tasks may cost; by their ids, why some are rejected, whose rows are then not counted."""
+    priced = [one for one in wanted if one.held]
+    if not priced:
         return {}
-    outcomes = zip(asked, ledger.hold(run, asked), strict=True)
-    return {one.reference: outcome for one, outcome in outcomes if isinstance(outcome, PaymentRequired)}
+    asked = [Asked(one.owner.id, one.id, one.held, key_limit_of(one.owner)) for one in priced]
+    outcomes = zip(priced, ledger.hold(run, asked), strict=True)
+    refused = [(one, outcome) for one, outcome in outcomes if isinstance(outcome, PaymentRequired)]
+    give_back(run, (use for one, _ in refused for use in one.uses))
+    return {one.id: outcome for one, outcome in refused}
 
 
 def reject(task: TaskRow, error: PaymentRequired, moment: datetime) -> None:

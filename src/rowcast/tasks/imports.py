@@ -68,7 +68,7 @@ def delete_unused_content(database: Database, storage: Storage, content_hash: st
     """
     with database.transaction() as session:
         take_turn(session, content_hash)
-        unused = not _in_use(session, content_hash)
+        unused = not in_use(session, content_hash)
         if unused:
             storage.delete(folder_key(content_hash))
     return unused
@@ -110,7 +110,7 @@ def _abandon(task_id: str, payload: dict[str, Any], database: Database, storage:
     delete_unused_content(database, storage, payload["content_hash"])
 
 
-def _in_use(session: Session, content_hash: str) -> bool:
+def in_use(session: Session, content_hash: str) -> bool:
     """Whether a version has this content, or an import is about to make one."""
     active = select(TaskRow.payload).where(
         TaskRow.kind == KIND, or_(in_state(TaskState.QUEUED), in_state(TaskState.RUNNING))

@@ -54,6 +54,7 @@ class Submission(NamedTuple):
     reasons: bool = False
     rate: int = 0
     """What a row costs, in thousandths of a credit."""
+    traceparent: str | None = None
 
     @property
     def held(self) -> int:
@@ -120,7 +121,7 @@ class Intake:
             if beyond := self._beyond(cursor, new, moment):
                 new = [one for one in new if one.id not in beyond]
                 outcomes = [beyond.get(one.id, outcome) for one, outcome in zip(group, outcomes, strict=True)]
-            wanted = [holds.Wanted(one.id, one.owner, one.held) for one in new]
+            wanted = [holds.Wanted(one.id, one.owner, one.held, allowances.uses_of(one.owner, one.rows)) for one in new]
             refused = holds.hold(on_cursor(cursor, self._writer.dialect), self._ledger, wanted)
             self._put_on_record(cursor, new, refused, moment)
             before = {outcome for outcome in outcomes if isinstance(outcome, str)} - {one.id for one in new}
@@ -193,6 +194,7 @@ def _row(one: Submission, refused: PaymentRequired | None) -> dict[str, Any]:
         "state": TaskState.QUEUED if refused is None else TaskState.REJECTED,
         "held": one.held if refused is None else 0,
         "rate": one.rate,
+        "traceparent": one.traceparent,
     }
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from rowcast.datasets.objects import folder_key
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.tables import DatasetVersionRow
+from rowcast.errors import Conflict, Unavailable
 from rowcast.models.tables import ModelVersionRow
 from rowcast.scoring.files.objects import ROOT, parts_key
 from rowcast.tables import Database
-from rowcast.tasks.imports import delete_unused_content
+from rowcast.tasks.imports import delete_unused_content, in_use
+from rowcast.tasks.owner import require_own
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
@@ -24,10 +28,24 @@ _BUNDLE_PARTS = 4
 _AT_ONCE = 500
 _DAY_SECONDS = 86_400
 
+Forsaken = Callable[[set[str]], set[str]]
+"""Those of uploads that no task names that none will."""
+
+
+class Leftover(NamedTuple):
+    """An object, or a folder of objects, that is of no use, and why it never will be."""
+
+    key: str
+    why: str
+
 
 def remove_leftovers(database: Database, storage: Storage) -> None:
     """Delete uploads that no task is going to read, bundles that no version has, parts of files that are whole, and
-    tables that no dataset has. For the start of the only process: nothing may be uploading."""
+    tables that no dataset has. For the start of the only process: nothing may be uploading.
+
+    Raises:
+        Conflict: the storage is another database's.
+    """
     _sweep(database, storage, lambda unclaimed: unclaimed, threading.Event())
 
 
@@ -48,7 +66,8 @@ class Leftovers:
         """Delete them, uploads that no task names once they were seen for so many days; returns how many.
 
         Raises:
-            Unavailable: the database or the storage does not answer; what was deleted so far stays so.
+            Unavailable: the database or the storage does not answer, or the storage is another database's; what was
+                deleted so far stays so.
         """
 
         def seen_for_long(unclaimed: set[str]) -> set[str]:
@@ -56,60 +75,95 @@ class Leftovers:
             self._seen = {task_id: self._seen.get(task_id, moment) for task_id in unclaimed}
             return {task_id for task_id, since in self._seen.items() if moment - since >= days * _DAY_SECONDS}
 
-        return _sweep(database, self._storage, seen_for_long, stopping)
+        try:
+            return len(_sweep(database, self._storage, seen_for_long, stopping))
+        except Conflict as error:  # whoever corrects the settings starts anew
+            raise Unavailable(error.code, error.message) from None
 
 
-def _sweep(
-    database: Database, storage: Storage, forsaken: Callable[[set[str]], set[str]], stopping: threading.Event
-) -> int:
-    """``forsaken`` are those of uploads that no task names that none will."""
-    removed = 0
-    for key in _useless(database, storage, forsaken):
+def collect(database: Database, storage: Storage) -> list[Leftover]:
+    """Delete what is certain to be of no use, while others may be at work; uploads that no task names yet stay.
+
+    Raises:
+        Conflict: the storage is another database's.
+    """
+    return _sweep(database, storage, lambda unclaimed: set(), threading.Event())
+
+
+def find(database: Database, storage: Storage) -> list[Leftover]:
+    """What ``collect`` would delete now.
+
+    Raises:
+        Conflict: the storage is another database's.
+    """
+    require_own(database, storage)
+    found = list(_useless(database, storage, lambda unclaimed: set()))
+    unknown = _unknown_tables(database, storage)
+    with database.reading() as session:
+        return found + [_unused_table(content_hash) for content_hash in unknown if not in_use(session, content_hash)]
+
+
+def _sweep(database: Database, storage: Storage, forsaken: Forsaken, stopping: threading.Event) -> list[Leftover]:
+    removed: list[Leftover] = []
+    if not require_own(database, storage):
+        return removed
+    for leftover in _useless(database, storage, forsaken):
         if stopping.is_set():
             return removed
-        storage.delete(key)
-        removed += 1
+        storage.delete(leftover.key)
+        removed.append(leftover)
     for content_hash in _unknown_tables(database, storage):
         if stopping.is_set():
             return removed
-        removed += delete_unused_content(database, storage, content_hash)
+        if delete_unused_content(database, storage, content_hash):
+            removed.append(_unused_table(content_hash))
     return removed
 
 
-def _useless(database: Database, storage: Storage, forsaken: Callable[[set[str]], set[str]]) -> Iterator[str]:
+def _useless(database: Database, storage: Storage, forsaken: Forsaken) -> Iterator[Leftover]:
     # What there is comes first, and what is known of it after: the other way round it could have come in between.
     yield from _uploads(database, storage, forsaken)
     yield from _bundles(database, storage)
     yield from _parts(database, storage)
 
 
-def _uploads(database: Database, storage: Storage, forsaken: Callable[[set[str]], set[str]]) -> list[str]:
+def _uploads(database: Database, storage: Storage, forsaken: Forsaken) -> Iterator[Leftover]:
     uploads = {_second(key) for key in storage.list("uploads")}
     with database.reading() as session:
         states = _states(session, uploads)
-    ended = {task_id for task_id in uploads if task_id in states and states[task_id].final}
-    return [f"uploads/{task_id}" for task_id in sorted(ended | forsaken(uploads - states.keys()))]
+    for task_id in sorted(task_id for task_id in uploads & states.keys() if states[task_id].final):
+        yield Leftover(f"uploads/{task_id}", "its task has ended")
+    for task_id in sorted(forsaken(uploads - states.keys())):
+        yield Leftover(f"uploads/{task_id}", "it never became a task")
 
 
-def _bundles(database: Database, storage: Storage) -> list[str]:
+def _bundles(database: Database, storage: Storage) -> Iterator[Leftover]:
     """Only of tasks that have ended. Bundles without a task are not ours to judge."""
     bundles = {"/".join(key.split("/")[:_BUNDLE_PARTS]) for key in storage.list("bundles")}
     with database.reading() as session:
         states = _states(session, {_second(bundle) for bundle in bundles})
         registered = _known(session, bundles)
-    unknown = sorted(bundles - registered)
-    return [bundle for bundle in unknown if _second(bundle) in states and states[_second(bundle)].final]
+    for bundle in sorted(bundles - registered):
+        if _second(bundle) in states and states[_second(bundle)].final:
+            yield Leftover(bundle, "its training has ended, and no version has it")
 
 
-def _parts(database: Database, storage: Storage) -> list[str]:
+def _parts(database: Database, storage: Storage) -> Iterator[Leftover]:
     """Of files with predictions whose task has ended."""
     parts = {_second(key) for key in storage.list(ROOT) if key.startswith(parts_key(_second(key)))}
     with database.reading() as session:
         states = _states(session, parts)
-    return [parts_key(task_id) for task_id, state in sorted(states.items()) if state.final]
+    for task_id, state in sorted(states.items()):
+        if state.final:
+            yield Leftover(parts_key(task_id), "its task has ended, and the whole file is beside it")
+
+
+def _unused_table(content_hash: str) -> Leftover:
+    return Leftover(folder_key(content_hash), "no dataset has this table, and no import is about to")
 
 
 def _unknown_tables(database: Database, storage: Storage) -> list[str]:
+    """No version has them; an import may be about to make one."""
     stored = {_second(key) for key in storage.list("datasets")}
     with database.reading() as session:
         known = set(session.scalars(select(DatasetVersionRow.content_hash).distinct()))

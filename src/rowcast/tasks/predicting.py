@@ -27,6 +27,7 @@ from rowcast.tasks.owners import Owners
 from rowcast.tasks.ports import Broker, Delivery, Tally
 from rowcast.tasks.predictions import KIND
 from rowcast.tasks.views import TaskState
+from rowcast.traces import Traces, Untraced, task_id
 
 MOST = 128
 """Tasks in one go: enough that a commit costs each of them little."""
@@ -65,6 +66,7 @@ class Predicting:
         max_attempts: int = 3,
         retry_seconds: float = 2,
         tally: Tally | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._batches = batches
         self._broker = broker
@@ -76,6 +78,7 @@ class Predicting:
         self._max_attempts = max_attempts
         self._retry_seconds = retry_seconds
         self._tally = tally
+        self._traces = traces or Untraced()
         self._held: tuple[str, float] | None = None
         self._closing = threading.Event()
         self._renewing = threading.Thread(target=self._renew, name="prediction-leases", daemon=True)
@@ -102,11 +105,13 @@ class Predicting:
             if open_.setdefault(delivery.task_id, delivery) is not delivery:
                 delivery.done()  # told twice, and the other one answers for the task
         try:
+            begun = time.monotonic()
             batch = self._batches.claim(list(open_))
             with self._keeping_leases(batch):
                 for part in self._worked_on(batch, interrupted):
                     self._settle(batch, part)
                     self._count(part)
+                    self._trace(batch, part, time.monotonic() - begun)
                     self._tell([open_.pop(done.outcome.id) for done in part])
             self._dismiss(open_)
         except BaseException:
@@ -119,13 +124,22 @@ class Predicting:
             for outcome, count in Counter(map(_attempt, part)).items():
                 self._tally.attempted(KIND, outcome, count)
 
+    def _trace(self, batch: Batch, part: Sequence[Done], seconds: float) -> None:
+        """Show the tasks in the traces that they belong to: each took as long as all that were claimed with it."""
+        if not self._traces.on:
+            return
+        parents = {task.id: task.traceparent for task in batch.tasks}
+        for done in part:
+            if parent := parents[done.outcome.id]:
+                self._traces.past(f"task {KIND}", parent, seconds, task=done.outcome.id, state=str(done.outcome.state))
+
     def _dismiss(self, deliveries: Mapping[str, Delivery]) -> None:
         """Let go of what is not there to be done: ended, not due yet, in other hands, or no task at all."""
         if not deliveries:
             return
         known = self._batches.known(deliveries)
-        for task_id, delivery in deliveries.items():
-            if task_id in known:
+        for told, delivery in deliveries.items():
+            if told in known:
                 delivery.done()
             else:
                 delivery.refuse("task_unknown")
@@ -143,12 +157,19 @@ class Predicting:
             yield part
 
     def _done(self, task: Claimed) -> Done:
+        before = task_id.set(task.id)
+        try:
+            return self._attempted(task)
+        finally:
+            task_id.reset(before)
+
+    def _attempted(self, task: Claimed) -> Done:
         try:
             answer = self._scored(task)
         except RowcastError as error:
             return self._failed(task, error)
         except Exception as error:  # noqa: BLE001  (every task ends on record)
-            log.error("task %s: failed by a fault of ours, %s", task.id, type(error).__name__)
+            log.error("failed by a fault of ours, %s", type(error).__name__)
             return self._failed(task, Internal("internal_error", _OUR_FAULT))
         entry = answer.entry
         # Where receipts hide inputs the task does, too: what could repeat them is left out of both.
@@ -164,7 +185,7 @@ class Predicting:
 
     def _failed(self, task: Claimed, error: RowcastError) -> Done:
         """Try again later if that can help and there are attempts left, else fail for good."""
-        log.info("task %s: attempt %d failed, %s", task.id, task.attempt, error.code)
+        log.info("attempt %d failed, %s", task.attempt, error.code)
         outcome = Outcome(id=task.id, state=TaskState.FAILED, untried=0, error=_text(error.to_dict()))
         if error.retryable and task.attempt < self._max_attempts:
             wait = back_off(task.attempt, self._retry_seconds)

@@ -20,6 +20,7 @@ from rowcast.scoring.views import PredictRequest
 from rowcast.tasks.admission import Once
 from rowcast.tasks.handlers import PREDICT
 from rowcast.tasks.intake import Submission
+from rowcast.traces import traceparent
 
 KIND = "predict"
 
@@ -72,6 +73,7 @@ def read(principal: Principal, body: bytes, *, max_rows: int, key: str | None = 
         rows=len(asked.rows),
         reasons=bool(asked.explain),
         once=None if key is None else Once.of(key, b"POST /tasks", body),
+        traceparent=traceparent.get() or None,
     )
 
 

@@ -19,6 +19,7 @@ from rowcast.tasks.handlers import Bench, Handler, Limits
 from rowcast.tasks.ports import Broker, Compute, Tally
 from rowcast.tasks.pulse import Pulse
 from rowcast.tasks.tables import TaskRow
+from rowcast.traces import Span, Traces, Untraced, task_id
 
 _PATIENCE = (0.1, 0.5, 2, 5, 10)
 """Seconds between attempts to put on record how a task ended: hours of work are not thrown away for a busy moment."""
@@ -46,6 +47,7 @@ class Runner:
         max_attempts: int = 3,
         retry_seconds: float = 2,
         tally: Tally | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -58,6 +60,7 @@ class Runner:
         self._max_attempts = max_attempts
         self._retry_seconds = retry_seconds
         self._tally = tally
+        self._traces = traces or Untraced()
 
     def take(self, task_id: str, reply_to: str | None = None) -> Claim | None:
         """The task, claimed for this worker; None when somebody else has it or it has ended. ``reply_to`` is told of
@@ -84,12 +87,15 @@ class Runner:
         Raises:
             Unavailable: the database does not answer; the lease will run out and the task be taken back.
         """
+        before = task_id.set(held.id)
         try:
-            self._carry_out(held, interrupted)
+            with self._traces.span(f"task {held.kind}", "consumer", held.traceparent or "", task=held.id) as span:
+                self._carry_out(held, interrupted, span)
         except ClaimLost:
-            _log.warning("task %s: lost to another worker, or ended meanwhile", held.id)
+            _log.warning("lost to another worker, or ended meanwhile")
         finally:
             self._announce(held)
+            task_id.reset(before)
 
     def abandon(self, task: Ended) -> None:
         """Clean up after a task that recovery ended, and tell whoever waits for it."""
@@ -99,7 +105,7 @@ class Runner:
     def _announce(self, held: Claim) -> None:
         self._broker.announce([(held.reply_to, held.id)])
 
-    def _carry_out(self, held: Claim, interrupted: Callable[[], bool]) -> None:
+    def _carry_out(self, held: Claim, interrupted: Callable[[], bool], span: Span) -> None:
         with Pulse(self._database, self._broker, held, lease_seconds=self._lease_seconds) as pulse:
             try:
                 self._work_and_settle(held, pulse, interrupted)
@@ -108,9 +114,11 @@ class Runner:
             except ClaimLost:
                 raise
             except RowcastError as error:
+                span.tell(error=error.code)
                 self._give_up(held, error)
             except Exception:  # noqa: BLE001  (every task ends on record)
-                _log.exception("task %s: failed by a fault of ours", held.id)
+                _log.exception("failed by a fault of ours")
+                span.tell(error="internal_error")
                 self._give_up(held, Internal("internal_error", _OUR_FAULT))
 
     def _work_and_settle(self, held: Claim, pulse: Pulse, interrupted: Callable[[], bool]) -> None:
@@ -149,7 +157,7 @@ class Runner:
 
     def _give_up(self, held: Claim, error: RowcastError) -> None:
         """Try again later if that can help and there are attempts left, else fail for good."""
-        _log.info("task %s: attempt %d failed, %s", held.id, held.attempt, error.code)
+        _log.info("attempt %d failed, %s", held.attempt, error.code)
         try:
             if error.retryable and held.attempt < self._max_attempts:
                 wait = claims.back_off(held.attempt, self._retry_seconds)
@@ -182,4 +190,4 @@ class Runner:
         try:
             handler.tidy(held, self._storage)
         except RowcastError as error:
-            _log.warning("task %s: could not be tidied up after, %s", held.id, error.code)
+            _log.warning("could not be tidied up after, %s", error.code)

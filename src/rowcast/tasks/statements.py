@@ -19,7 +19,7 @@ from rowcast.tasks.tables import TaskRow
 
 INSERT_COLUMNS = {
     **dict.fromkeys(("id", "kind", "lane", "owner_id", "subject", "idempotency_key", "request_hash"), "text"),
-    **dict.fromkeys(("body", "error", "state"), "text"),
+    **dict.fromkeys(("body", "error", "state", "traceparent"), "text"),
     "held": "bigint",
     "rate": "bigint",
 }
@@ -27,11 +27,11 @@ INSERT_COLUMNS = {
 _INSERT = """
 INSERT INTO tasks (
     id, kind, lane, owner_id, subject, idempotency_key, request_hash, body, held, rate, state, error,
-    payload, attempts, cancel_requested, created_at, dispatched_at, finished_at
+    traceparent, payload, attempts, cancel_requested, created_at, dispatched_at, finished_at
 )
 SELECT
     id, kind, lane, owner_id, subject, idempotency_key, request_hash, {body}, held, rate, state, {error},
-    '{{}}', 0, FALSE, $2, $2, CASE WHEN state = 'queued' THEN NULL ELSE $2 END
+    traceparent, '{{}}', 0, FALSE, $2, $2, CASE WHEN state = 'queued' THEN NULL ELSE $2 END
 FROM {new}
 """
 
@@ -57,7 +57,7 @@ _CLAIM = """
 UPDATE tasks
 SET state = 'running', attempts = attempts + 1, leased_by = $2, leased_until = $4, started_at = $3, progress = NULL
 WHERE id IN ({ids}) AND kind = 'predict' AND (state = 'queued') IS TRUE AND (due_at IS NULL OR due_at <= $3)
-RETURNING id, owner_id, subject, attempts, body, rate
+RETURNING id, owner_id, subject, attempts, body, rate, traceparent
 """
 
 _SETTLE = """

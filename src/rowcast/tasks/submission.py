@@ -17,6 +17,7 @@ from rowcast.tables import Database, new_id, now
 from rowcast.tasks.ports import Publisher
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
+from rowcast.traces import traceparent
 
 _CLOSE_SECONDS = 5
 
@@ -41,6 +42,7 @@ def submit(
         owner_id=principal.id,
         subject=subject[:200],
         payload=payload,
+        traceparent=traceparent.get() or None,
     )
     session.add(task)
     session.flush()

@@ -61,6 +61,8 @@ class TaskRow(Base):
     """Credits that are set aside for it until it ends."""
     rate: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """What a row costs, in thousandths of a credit, as it was when it was submitted."""
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """The span that it was submitted in, where calls are traced: see ``traces``."""
     body: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     """The request as it was sent, of a task that is made of nothing else; gone when the task has ended."""
 

@@ -98,7 +98,7 @@ def _check_features(learned_from: list[str], schema: FeatureSchema) -> None:
 
 
 def handler() -> Handler:
-    return Handler(_work, _settle, _tidy, _abandon)
+    return Handler(_work, _settle, tidy, abandon)
 
 
 def _work(task: Claim, bench: Bench) -> Trained:
@@ -108,7 +108,7 @@ def _work(task: Claim, bench: Bench) -> Trained:
         "content_hash": payload["content_hash"],
         "dataset_number": payload["dataset_number"],
         "schema": payload["schema"],
-        "bundle_prefix": _bundle_prefix(task.id, task.attempt),
+        "bundle_prefix": bundle_prefix(task.id, task.attempt),
         "threads": bench.limits.threads,
     }
     outcome = bench.run("train", arguments, timeout=bench.limits.training_timeout_seconds)
@@ -128,15 +128,17 @@ def _settle(session: Session, task: Claim, trained: Trained) -> dict[str, Any]:
     return result.model_dump(mode="json")
 
 
-def _tidy(task: Claim, storage: Storage) -> None:
+def tidy(task: Claim, storage: Storage) -> None:
+    """Delete the bundles of attempts before the one that succeeded."""
     for attempt in range(1, task.attempt):
-        storage.delete(_bundle_prefix(task.id, attempt))
+        storage.delete(bundle_prefix(task.id, attempt))
 
 
-def _abandon(task_id: str, payload: dict[str, Any], database: Database, storage: Storage) -> None:
+def abandon(task_id: str, payload: dict[str, Any], database: Database, storage: Storage) -> None:
+    """Delete the bundles of all attempts."""
     storage.delete(f"bundles/{task_id}")
 
 
-def _bundle_prefix(task_id: str, attempt: int) -> str:
+def bundle_prefix(task_id: str, attempt: int) -> str:
     """Each attempt writes apart, for the process of one that was thought dead may be writing still."""
     return f"bundles/{task_id}/{attempt}"

@@ -88,3 +88,31 @@ class Figures(BaseModel):
     dead: list[DeadMessage] | None = Field(
         default=None, description="The oldest dead letters; null while the broker does not answer."
     )
+
+
+class UselessObjects(BaseModel):
+    """An object, or a folder of objects, that is of no use."""
+
+    key: str = Field(description="Its key, or that of the folder.")
+    why: str = Field(description="Why nothing will ever need it.")
+
+
+class MissingObject(BaseModel):
+    """An object that should be there."""
+
+    key: str = Field(description="Its key.")
+    needed_by: str = Field(description="What needs it, as dataset NAME@VERSION, model NAME@VERSION or task ID.")
+
+
+class StorageCheck(BaseModel):
+    """What the storage holds, held against the database."""
+
+    objects: int = Field(description="Objects in the storage.")
+    useless: list[UselessObjects] = Field(description="What is of no use, and can be deleted.")
+    missing: list[MissingObject] = Field(description="What is needed and not there: restore it from a backup.")
+
+
+class Collected(BaseModel):
+    """What was deleted from the storage."""
+
+    deleted: list[UselessObjects] = Field(description="What was of no use.")

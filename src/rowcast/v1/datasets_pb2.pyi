@@ -649,3 +649,65 @@ class Preview(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Preview: _TypeAlias = Preview  # noqa: Y015
+
+@_typing.final
+class DvcFile(_message.Message):
+    """A file as DVC tracks it: what its ``.dvc`` file says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    MD5_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Name of the file, which is beside its `.dvc` file."""
+    md5: _builtins.str
+    """MD5 of the file."""
+    size: _builtins.int
+    """Its size in bytes, where it is known."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        md5: _builtins.str = ...,
+        size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "size", b"size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size", b"_size", "md5", b"md5", "path", b"path", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size: _TypeAlias = _typing.Literal["size"]  # noqa: Y015
+    _WhichOneofArgType__size: _TypeAlias = _typing.Literal["_size", b"_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size) -> _WhichOneofReturnType__size | None: ...
+
+Global___DvcFile: _TypeAlias = DvcFile  # noqa: Y015
+
+@_typing.final
+class DvcRemote(_message.Message):
+    """Where a repository pushes to and pulls from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Address of the remote: s3://bucket/prefix, or a folder of the server's machine."""
+    endpoint: _builtins.str
+    """Address of the S3 service; empty is that of AWS."""
+    region: _builtins.str
+    """Region of the S3 service."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        endpoint: _builtins.str = ...,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "region", b"region", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DvcRemote: _TypeAlias = DvcRemote  # noqa: Y015

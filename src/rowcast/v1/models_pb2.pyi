@@ -738,6 +738,7 @@ class PolicyVersion(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CREATED_BY_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     number: _builtins.int
@@ -758,6 +759,10 @@ class PolicyVersion(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """Since when it was in force."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Problem]:
+        """Columns of its amounts that may not be known yet when a case is decided on, and why; told when it is set."""
+
     def __init__(
         self,
         *,
@@ -768,10 +773,11 @@ class PolicyVersion(_message.Message):
         comment: _builtins.str | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         created_by: _builtins.str = ...,
+        warnings: _abc.Iterable[_common_pb2.Problem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "comment", b"comment", "created_at", b"created_at", "policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "columns", b"columns", "comment", b"comment", "created_at", b"created_at", "created_by", b"created_by", "model", b"model", "number", b"number", "policy", b"policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_comment", b"_comment", "columns", b"columns", "comment", b"comment", "created_at", b"created_at", "created_by", b"created_by", "model", b"model", "number", b"number", "policy", b"policy", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__comment: _TypeAlias = _typing.Literal["comment"]  # noqa: Y015
     _WhichOneofArgType__comment: _TypeAlias = _typing.Literal["_comment", b"_comment"]  # noqa: Y015
@@ -1019,6 +1025,7 @@ class PolicyPreview(_message.Message):
     OF_FIELD_NUMBER: _builtins.int
     COLORS_FIELD_NUMBER: _builtins.int
     PROFIT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     version: _builtins.int
@@ -1039,6 +1046,12 @@ class PolicyPreview(_message.Message):
     def profit(self) -> Global___ProfitCurve:
         """The profit curve, with a payoff."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Problem]:
+        """Columns of its amounts that may not be known yet when a case is decided on, and why: what they promise may not come
+        true.
+        """
+
     def __init__(
         self,
         *,
@@ -1049,10 +1062,11 @@ class PolicyPreview(_message.Message):
         of: _builtins.str = ...,
         colors: _abc.Iterable[Global___ColorShare] | None = ...,
         profit: Global___ProfitCurve | None = ...,
+        warnings: _abc.Iterable[_common_pb2.Problem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy", "profit", b"profit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["colors", b"colors", "model", b"model", "of", b"of", "policy", b"policy", "profit", b"profit", "rows", b"rows", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["colors", b"colors", "model", b"model", "of", b"of", "policy", b"policy", "profit", b"profit", "rows", b"rows", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,6 +114,7 @@ class Prediction(_message.Message):
     INTERVAL_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     probability: _builtins.float
     """Probability of the positive class, of two."""
     @_builtins.property
@@ -136,6 +137,12 @@ class Prediction(_message.Message):
     def explanation(self) -> Global___Explanation:
         """The reasons, when they were asked for."""
 
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Problem]:
+        """With reasons: what of the row is unlike anything that the model learned from, such as a category that it has never
+        seen or a number out of range; not set where there is nothing of the kind.
+        """
+
     def __init__(
         self,
         *,
@@ -145,10 +152,11 @@ class Prediction(_message.Message):
         interval: Global___Interval | None = ...,
         decision: Global___Decision | None = ...,
         explanation: Global___Explanation | None = ...,
+        notes: _abc.Iterable[_common_pb2.Problem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_probability", b"_probability", "decision", b"decision", "explanation", b"explanation", "interval", b"interval", "probability", b"probability", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability", b"_probability", "decision", b"decision", "explanation", b"explanation", "interval", b"interval", "probabilities", b"probabilities", "probability", b"probability", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability", b"_probability", "decision", b"decision", "explanation", b"explanation", "interval", b"interval", "notes", b"notes", "probabilities", b"probabilities", "probability", b"probability", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__probability: _TypeAlias = _typing.Literal["probability"]  # noqa: Y015
     _WhichOneofArgType__probability: _TypeAlias = _typing.Literal["_probability", b"_probability"]  # noqa: Y015

@@ -370,3 +370,113 @@ class DeadMessage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeadMessage: _TypeAlias = DeadMessage  # noqa: Y015
+
+@_typing.final
+class StorageCheck(_message.Message):
+    """What the storage holds, held against the database."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    USELESS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    objects: _builtins.int
+    """Objects in the storage."""
+    @_builtins.property
+    def useless(self) -> _containers.RepeatedCompositeFieldContainer[Global___UselessObjects]:
+        """What is of no use, and can be deleted."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissingObject]:
+        """What is needed and not there: restore it from a backup."""
+
+    def __init__(
+        self,
+        *,
+        objects: _builtins.int = ...,
+        useless: _abc.Iterable[Global___UselessObjects] | None = ...,
+        missing: _abc.Iterable[Global___MissingObject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing", b"missing", "objects", b"objects", "useless", b"useless"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StorageCheck: _TypeAlias = StorageCheck  # noqa: Y015
+
+@_typing.final
+class UselessObjects(_message.Message):
+    """An object, or a folder of objects, that is of no use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Its key, or that of the folder."""
+    why: _builtins.str
+    """Why nothing will ever need it."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UselessObjects: _TypeAlias = UselessObjects  # noqa: Y015
+
+@_typing.final
+class MissingObject(_message.Message):
+    """An object that should be there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    NEEDED_BY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Its key."""
+    needed_by: _builtins.str
+    """What needs it, as dataset NAME@VERSION, model NAME@VERSION or task ID."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        needed_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "needed_by", b"needed_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingObject: _TypeAlias = MissingObject  # noqa: Y015
+
+@_typing.final
+class Collected(_message.Message):
+    """What was deleted from the storage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELETED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def deleted(self) -> _containers.RepeatedCompositeFieldContainer[Global___UselessObjects]:
+        """What was of no use."""
+
+    def __init__(
+        self,
+        *,
+        deleted: _abc.Iterable[Global___UselessObjects] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Collected: _TypeAlias = Collected  # noqa: Y015

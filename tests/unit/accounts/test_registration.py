@@ -71,6 +71,25 @@ def test_what_is_a_name_and_is_found_again(database, name):
     assert registered(database, name) == "user_name_taken"
 
 
+@pytest.mark.parametrize("name", ["Ωмега", "аnna", "Аnna Иванова", "anna3٣", "Владимир II"])
+def test_letters_of_several_alphabets_are_no_name(database, name):
+    assert registered(database, name) == "user_name_mixed"
+
+
+@pytest.mark.parametrize("name", ["山田 Taro 2", "김철수 Kim", "Łódź", "Ἀθηνᾶ", "佐々木", "٣ محمد"])
+def test_letters_that_are_written_together_are_a_name(database, name):
+    registered(database, name)
+    with database.reading() as session:
+        assert find_user(session, name).name == name
+
+
+def test_what_unicode_writes_in_two_ways_is_one_name(database):
+    registered(database, "Jose\u0301 ﬁnn")
+    assert registered(database, "José finn") == "user_name_taken"
+    with database.reading() as session:
+        assert find_user(session, "José ｆｉｎｎ").name == "José finn"
+
+
 def test_names_that_differ_by_capitals_are_one(database):
     registered(database, "Anna")
     assert registered(database, "aNNA") == "user_name_taken"

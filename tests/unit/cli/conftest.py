@@ -47,7 +47,7 @@ def rowcast(serving: Serving, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Cap
 
     def call(*arguments: object) -> Ran:
         capfd.readouterr()
-        code = run(Servers(*[no_server] * 4), [str(argument) for argument in arguments])
+        code = run(Servers(*[no_server] * len(Servers.__annotations__)), [str(argument) for argument in arguments])
         out, err = capfd.readouterr()
         return Ran(code, out, err)
 

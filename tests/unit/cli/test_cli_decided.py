@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer import BadParameter
 
 from rowcast.entrypoints.cli.decided import money, payoff_lines, profit_sentence, thresholds_sentence, told
 from rowcast.entrypoints.cli.drafts import amount
-from rowcast.entrypoints.cli.explained import band_sentence, similar_sentence
+from rowcast.entrypoints.cli.explained import band_sentence, show_reasons, similar_sentence
 from rowcast.entrypoints.cli.plots import HEIGHT, MARK, POINT, WIDTH, plot
 from rowcast.entrypoints.cli.tables import counted
+from rowcast.errors import Problem
 from rowcast.models.decide.policy import Policy
-from rowcast.scoring.views import Band, Decision, Interval, Prediction, Similar
+from rowcast.scoring.views import Band, Decision, Explanation, Interval, Prediction, Reason, Similar
 
 RISK = {"of": "lost", "measure": "probability", "yellow": 0.15, "red": 0.3}
 HOPE = {"of": "buys", "measure": "probability", "yellow": 0.4, "red": 0.1, "high": "green"}
@@ -109,16 +112,35 @@ def test_what_is_earned_is_said_as_a_sum(decided: dict[str, Any], said: str) -> 
     assert profit_sentence(found.decision, policy(bands=RISK).bands) == said
 
 
-def test_a_decision_by_profit_needs_no_second_sentence() -> None:
-    found = chance("lost", 0.3, color="green", expected_profit=120.0, expected_if_declined=20.0)
-    assert told(found, None, policy(bands={"measure": "profit"}, payoff=MATRIX)) == [
-        "prediction: other. The probability of the positive class is 30.0 %, about 3 in 10.",
-        "Green: the expected profit is 100. That is 0 or more, where green begins.",
+def test_a_decision_by_profit_begins_with_the_colour_and_says_what_the_model_calls_it() -> None:
+    by_profit = policy(bands={"of": "lost", "measure": "profit", "red": 0, "yellow": 50}, payoff=MATRIX)
+    assert told(chance("lost", 0.3, color="green", expected_profit=120.0), None, by_profit) == [
+        "Green: accepting such cases is expected to earn 120 each. That is 50 or more, where green begins.",
+        "The probability of lost is 30 %, about 3 in 10, so the likelier outcome is other. Green is about money, not "
+        "about how this case will end: such cases earn enough on average.",
     ]
+    declined = chance("lost", 0.6, color="yellow", expected_profit=-10.0, expected_if_declined=-30.0)
+    assert told(declined, None, by_profit) == [
+        "Yellow: accepting such cases is expected to earn 20 more each than declining them (-10 against -30). That is "
+        "between 0, where yellow begins, and 50, where green begins.",
+        "The probability of lost is 60 %, so the likelier outcome is lost. Yellow is about money, not about how this "
+        "case will end: such cases earn less than 50 on average.",
+    ]
+    lost = chance("lost", 0.4, color="red", expected_profit=-3.0)
+    assert told(lost, None, by_profit)[0].startswith("Red: accepting such cases is expected to lose 3 each. That is ")
+    assert told(lost, None, by_profit)[1].endswith("such cases earn too little on average.")
+
+
+def test_without_an_amount_there_is_no_colour_by_profit_and_the_reason_is_said() -> None:
+    by_profit = policy(bands={"of": "lost", "measure": "profit"}, payoff=MATRIX)
     unknown = chance("lost", 0.3, problems=[{"code": "amount_missing", "message": "", "field": "Price"}])
-    assert told(unknown, None, policy(bands={"measure": "profit"}, payoff=MATRIX))[1:] == [
-        "What it earns cannot be told: Price is missing."
+    assert told(unknown, None, by_profit) == [
+        "No colour: this policy goes by the expected profit, and that cannot be told: Price is missing.",
+        "The probability of lost is 30 %, about 3 in 10, so the likelier outcome is other.",
     ]
+    three = Prediction(value="a", probabilities={"b": 0.2, "a": 0.7, "c": 0.1}, decision=Decision(color="red"))
+    risk = policy(bands=RISK | {"of": "b"})
+    assert [line.partition(":")[0] for line in told(three, None, risk)] == ["Red", "prediction"], "the colour is first"
 
 
 def test_sums_and_shares_have_the_digits_that_matter() -> None:
@@ -176,11 +198,35 @@ def test_a_band_of_numbers() -> None:
         new_low=12, new_high=18, inside=0.905,
     )  # fmt: skip
     assert band_sentence(band, 0.905) == (
-        "Such cases come to 15.04 on average (14 to 16.1); so did 400 held-out rows predicted between 10 and 20.5, and "
-        "in 90 % of them the interval held the true number."
+        "Checked on cases with a known outcome that the model had not learned from: the 400 predicted between 10 and "
+        "20.5 came to 15.04 on average (of all such cases it may be anything from 14 to 16.1), and in 90 % of them the "
+        "true number lay where it was said to lie."
     )
     lowest = band.model_copy(update={"low": None})
-    assert "400 held-out rows predicted below 20.5" in band_sentence(lowest, 0.905)
+    assert "the 400 predicted below 20.5 came" in band_sentence(lowest, 0.905)
+
+
+def test_what_is_new_to_the_model_comes_before_the_reasons_and_what_bars_mean_after_them() -> None:
+    age = Reason(feature="Age", code="AGE", contribution=-2_190_000.0, direction="lowers", sentence="Age is 999.")
+    told_of = Explanation(method="contributions", of="Price", unit="number", reasons=[age], reason_codes=[], base=5e6)
+    notes = [
+        Problem(code="value_beyond_range", message="Age is 999, beyond anything.", field="Age"),
+        Problem(code="category_rare", message="", field="Zip"),
+        Problem(code="category_rare", message="", field="City"),
+    ]
+    lines = shown(Prediction(value=3e6, explanation=told_of, notes=notes))
+    assert lines[0].startswith("Take this answer with care,") and lines[0].endswith(": Age is 999, beyond anything.")
+    assert lines[1] == "Told the model nothing, being values too rare to learn from, or new: Zip, City."
+    assert "-2,190,000  Age is 999." in lines[3]
+    assert lines[4].endswith("and 5,000,000 with which the model begins whatever the case, they make the prediction.")
+    alone = told_of.model_copy(update={"method": "occlusion", "base": None})
+    assert shown(Prediction(value=3e6, explanation=alone))[-1].endswith("They do not add up.")
+
+
+def shown(prediction: Prediction) -> list[str]:
+    written = StringIO()
+    show_reasons(Console(file=written, width=160), prediction)
+    return [line.rstrip() for line in written.getvalue().splitlines()]
 
 
 def test_a_curve_is_drawn_to_its_ends() -> None:

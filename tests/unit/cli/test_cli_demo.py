@@ -43,16 +43,17 @@ def test_the_command_works_where_the_others_do_and_shows_itself(
         started(serving.url, KEY, new=True)
         return 0
 
-    assert run(Servers(no_server, demo, no_server, no_server), ["demo", "--exit"]) == 0
+    assert run(Servers(no_server, demo, *[no_server] * (len(Servers.__annotations__) - 2)), ["demo", "--exit"]) == 0
     assert seen == [({}, True)]
     out = capfd.readouterr().out
     assert "rowcast up &" in out
     assert "export" not in out
+    assert "http" not in out, "the server is gone by the time that anybody could follow an address"
 
 
 def test_what_the_demo_fails_with_is_an_error_of_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     def demo(*_: object) -> int:
         raise NotFound("model_not_found", "There is no such model.")
 
-    assert run(Servers(no_server, demo, no_server, no_server), ["demo"]) == 3
+    assert run(Servers(no_server, demo, *[no_server] * (len(Servers.__annotations__) - 2)), ["demo"]) == 3
     assert capfd.readouterr().err == "error: There is no such model.\n"

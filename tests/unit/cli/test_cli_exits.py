@@ -86,7 +86,7 @@ def test_a_fault_of_ours_is_a_line_too(capfd: pytest.CaptureFixture[str]) -> Non
     def broken(*_: object) -> int:
         raise ZeroDivisionError("secret")
 
-    assert run(Servers(broken, broken, broken, broken), ["up"]) == 1
+    assert run(Servers(*[broken] * len(Servers.__annotations__)), ["up"]) == 1
     err = capfd.readouterr().err
     assert err.startswith("error: unexpected ZeroDivisionError") and "secret" not in err
 
@@ -108,7 +108,7 @@ def test_up_hands_on_only_what_was_given_and_says_where_it_is(
         started("http://127.0.0.1:8123", "rc_new", new=True)
         return 0
 
-    servers = Servers(up, no_server, no_server, no_server)
+    servers = Servers(up, *[no_server] * (len(Servers.__annotations__) - 1))
     assert run(servers, ["up", "--port", "8123", "--data-dir", str(tmp_path / "data")]) == 0
     assert seen == [{"port": 8123, "data_dir": tmp_path / "data"}]
     assert "http://127.0.0.1:8123/api/docs" in (out := capfd.readouterr().out) and "rc_new" in out
@@ -119,7 +119,7 @@ def test_an_error_of_up_is_one(capfd: pytest.CaptureFixture[str]) -> None:
     def up(options: dict[str, Any], started: Any) -> int:
         raise Conflict("port_taken", "Cannot listen on 127.0.0.1:8000.")
 
-    assert run(Servers(up, no_server, no_server, no_server), ["up"]) == 1
+    assert run(Servers(up, *[no_server] * (len(Servers.__annotations__) - 1)), ["up"]) == 1
     assert capfd.readouterr().err == "error: Cannot listen on 127.0.0.1:8000.\n"
 
 
@@ -142,7 +142,7 @@ def test_ctrl_c_says_that_the_training_goes_on(serving: Serving, standin: Standi
 def test_help_needs_nothing_heavy() -> None:
     code = (
         "import sys\nfrom rowcast.entrypoints.cli.app import run\nfrom rowcast.entrypoints.cli.server import Servers\n"
-        "run(Servers(None, None, None, None), ['train', '--help'])\n"
+        "run(Servers(*[None] * len(Servers.__annotations__)), ['train', '--help'])\n"
         "heavy = {'rowcast.errors', 'httpx2', 'numpy', 'polars', 'sqlalchemy', 'fastapi'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )

@@ -23,7 +23,7 @@ def test_the_first_start_prints_one_too(serving: Serving, capfd: pytest.CaptureF
         started(serving.url, KEY, new=new)
         return 0
 
-    servers = Servers(up, no_server, no_server, no_server)
+    servers = Servers(up, *[no_server] * (len(Servers.__annotations__) - 1))
     assert run(servers, ["up"]) == 0
     out = capfd.readouterr().out
     assert (f"{serving.url}/link?token=t0ken" in out) is new

@@ -55,7 +55,7 @@ def test_reasons_are_written_beside_the_rows(rowcast: Run, trained: str, loans: 
     out = tmp_path / "out.csv"
     assert rowcast("predict", trained, loans, "--explain", "--reasons", "1", "--output", out).code == 0
     written = table(out)
-    assert list(written[0])[-3:] == ["prediction", "probability_lost", "reasons"]
+    assert list(written[0])[-4:] == ["prediction", "probability_lost", "reasons", "notes"]
     assert all(row["reasons"].startswith("amount is") for row in written)
 
 
@@ -202,7 +202,6 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     [
         (b"", "empty.csv"),
         (b"a,b\n", "header.csv"),
-        (b"a,b\n1,2\n1,2,3\n", "ragged.csv"),
         (b"PK\x03\x04rest", "book.csv"),
         (b"PAR1 but not", "broken.parquet"),
         (b"[1, 2]", "numbers.json"),
@@ -217,16 +216,37 @@ def test_what_cannot_be_read_is_said_to_be_so(content: bytes, name: str, tmp_pat
         list(found.rows)
 
 
-def test_a_ragged_row_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("a,b\n1,2\n\n1\n1,2,3\n")
-    with pytest.raises(InvalidInput) as caught, reading(str(path)) as found:
-        list(found.rows)
-    assert caught.value.problems[0].row == 3
+RAGGED = "amount,grade\n1,A\n\n1\n900,B\nx,A\n1,2,3\n900,B,,\n7\n"
+
+
+def test_rows_of_another_width_are_bad_rows_like_others(rowcast: Run, trained: str, tmp_path: Path) -> None:
+    path, out = tmp_path / "t.csv", tmp_path / "out.csv"
+    path.write_text(RAGGED)
+    refused = rowcast("predict", trained, path)
+    assert refused.code == 4 and "--skip-bad" in refused.err
+    assert "  row 2: Row 2 (line 4) has 1 cell, the header 2." in refused.err
+    assert "  row 5: Row 5 (line 7) has 3 cells, the header 2." in refused.err
+    assert "  row 7: Row 7 (line 9) has 1 cell, the header 2." in refused.err
+    answer = rowcast("predict", trained, path, "--skip-bad", "--json").json
+    assert [found and found["value"] for found in answer["predictions"]] == [
+        "paid", None, "lost", None, None, "lost", None,
+    ]  # fmt: skip
+    assert [(error["row"], error["code"]) for error in answer["errors"]] == [
+        (2, "ragged_row"), (4, "field_unreadable"), (5, "ragged_row"), (7, "ragged_row"),
+    ]  # fmt: skip
+    ran = rowcast("predict", trained, path, "--skip-bad", "--output", out)
+    assert "skipped row 5: Row 5 (line 7) has 3 cells" in ran.err and "Without a prediction: 4 rows." in ran.err
+    written = table(out)
+    assert [row["prediction"] for row in written] == ["paid", "", "lost", "", "", "lost", ""]
+    assert written[4]["error"] == "Row 5 (line 7) has 3 cells, the header 2." and written[3]["error"].startswith(
+        "amount:"
+    )
+    path.write_text("amount,grade\n1\n2\n")
+    assert "No row has as many cells as the header." in rowcast("predict", trained, path, "--skip-bad").err
 
 
 def test_predictions_in_words() -> None:
     assert sentence(Prediction(value=1234.5), None) == "prediction: 1,234.5."
     three = Prediction(value="a", probabilities={"b": 0.2, "a": 0.7, "c": 0.1})
-    assert sentence(three, None) == "prediction: a (a 70.0 %, b 20.0 %, c 10.0 %)."
+    assert sentence(three, None) == "prediction: a, with a probability of 70.0 % (b: 20.0 %, c: 10.0 %)."
     assert "1 in" not in sentence(Prediction(value="x", probability=0.5), None)

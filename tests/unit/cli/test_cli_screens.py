@@ -23,7 +23,7 @@ from rowcast.models.views import Candidate, Metric, TrainingResult
 
 
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(Servers(*[no_server] * 4), ["--version"]) == 0
+    assert run(Servers(*[no_server] * len(Servers.__annotations__)), ["--version"]) == 0
     assert capfd.readouterr().out == f"rowcast {__version__}\n"
 
 

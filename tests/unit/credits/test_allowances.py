@@ -12,7 +12,7 @@ from rowcast.accounts.principal import Limits, Principal, Role
 from rowcast.accounts.tables import RowsUsedRow
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
-from rowcast.credits.allowances import spend, uses_of
+from rowcast.credits.allowances import give_back, spend, uses_of
 from rowcast.credits.statements import on_cursor, on_session
 from rowcast.errors import TooMany
 
@@ -54,6 +54,17 @@ def test_rows_are_counted_up_to_the_limit_in_order(opened):
     assert counted(opened) == {"a": 100}
     assert spent(opened, ann(1, user=100)) == [True]
     assert counted(opened) == {"a": 100}
+
+
+def test_what_is_given_back_can_be_used_again(opened):
+    with opened.transaction() as session:
+        run = on_session(session)
+        wanted = [ann(6, user=10, key=10), ann(4, user=10, key=10)]
+        assert spend(run, wanted, NOON) == [None, None]
+        give_back(run, [use for uses in wanted[1:] for use in uses], NOON)
+        give_back(run, [], NOON)
+    assert counted(opened) == {"a": 6, "k": 6}
+    assert spent(opened, ann(4, user=10, key=10)) == [False]
 
 
 def test_both_limits_hold_and_what_is_refused_by_one_counts_for_neither(opened):

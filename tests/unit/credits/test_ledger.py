@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from rowcast.credits import ledger as ledgers
 from rowcast.credits.ledger import Asked, Ended, KeyLimit, Ledger, settle
 from rowcast.credits.statements import on_cursor, on_session
-from rowcast.credits.tables import BalanceRow, KeySpendingRow, PostingRow, TransferRow
+from rowcast.credits.tables import BalanceRow, KeyHoldRow, KeySpendingRow, PostingRow, TransferRow
 from rowcast.errors import Conflict, Forbidden, InvalidInput, PaymentRequired
 from rowcast.identifiers import new_timed_id
 
@@ -83,6 +83,29 @@ def test_a_key_spends_no_more_in_a_month_than_its_limit(bank, monkeypatch):
     assert spent == {"a": 10, "b": 8}
     monkeypatch.setattr(ledgers, "this_month", lambda: "2999-01")
     assert codes(bank.charge((ann, 5, mine), (ann, 6, mine))) == ["paid", "spending_limit"]
+
+
+def test_a_key_can_spend_again_what_a_task_did_not_cost(bank, monkeypatch):
+    ann, mine, held = bank.join("ann", credits=100), KeyLimit("a" * 32, 10), [new_timed_id() for _ in range(3)]
+
+    def end(*ended):
+        with bank.database.transaction() as session:
+            settle(on_session(session), ended)
+
+    assert codes(bank.hold(Asked(ann.id, held[0], 6, mine), Asked(ann.id, held[1], 4, mine))) == ["paid"] * 2
+    assert codes(bank.charge((ann, 1, mine))) == ["spending_limit"]
+    end(Ended(ann.id, held[0], 6), Ended(ann.id, held[1], 4, price=3))
+    assert codes(bank.charge((ann, 8, mine), (ann, 7, mine))) == ["spending_limit", "paid"]
+    bank.hold(Asked(ann.id, held[2], 5))
+    end(Ended(ann.id, held[2], 5))
+    assert codes(bank.charge((ann, 1, mine))) == ["spending_limit"]
+    monkeypatch.setattr(ledgers, "this_month", lambda: "2999-01")
+    late = new_timed_id()
+    bank.hold(Asked(ann.id, late, 10, mine))
+    end(Ended(ann.id, late, 10))
+    assert codes(bank.charge((ann, 1, mine))) == ["spending_limit"], "it was submitted in another month"
+    with bank.database.reading() as session:
+        assert session.scalars(select(KeyHoldRow)).all() == []
 
 
 def test_a_hold_is_paid_in_part_and_the_rest_comes_back(bank):

@@ -192,7 +192,7 @@ def test_ragged_rows_are_named_by_number_and_counts(room: Room, bad: bytes) -> N
     error = room.refused(b"a,b,c\n1,2,3\n" + bad + b"7,8,9\n")
     assert error.code == "dataset_ragged"
     assert error.problems[0].row == 2
-    assert f"{bad.count(b',') + 1} cells, the header 3" in error.problems[0].message
+    assert f"has {'4 cells' if b',' in bad else '1 cell'}, the header 3" in error.problems[0].message
 
 
 def test_short_and_long_rows_do_not_make_up_for_each_other(room: Room) -> None:

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rowcast.datasets.rows import MAX_PROBLEMS, RowReader, Rows
+from rowcast.datasets.row_faults import MAX_PROBLEMS
+from rowcast.datasets.rows import RowReader, Rows
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.datasets.table import scan
 from rowcast.errors import InvalidInput

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -53,7 +54,16 @@ class Shop:
         **asked: Any,
     ) -> dict[str, Any]:
         self.storage.put(f"uploads/{task_id}", content)
-        given = {"is_table": False, "policy": None, "output": None, "columns": None, "limits": LIMITS, "threads": 2}
+        content_hash = hashlib.sha256(content).hexdigest()
+        given = {
+            "content_hash": content_hash,
+            "is_table": False,
+            "policy": None,
+            "output": None,
+            "columns": None,
+            "limits": LIMITS,
+            "threads": 2,
+        }
         key = asdict(self.keys[target, algorithm])
         source = f"uploads/{task_id}"
         return score_file(self.storage, report, task_id=task_id, source_key=source, model=key, **{**given, **asked})

@@ -6,6 +6,7 @@ import csv
 import io
 
 import pytest
+from answering import predict
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
@@ -13,7 +14,6 @@ from rowcast.models.decide.numbered import NumberedPolicy
 from rowcast.models.decide.policy import Policy
 from rowcast.scoring.deciding import decider_of
 from rowcast.scoring.loaded import open_model
-from rowcast.scoring.predict import predict
 
 CALLER = Principal("a" * 32, "ann", Role.USER)
 POLICY = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import sys
 import polars as pl
 import pytest
 
-from rowcast.errors import InvalidInput, RowcastError, TooLarge, Unavailable
+from rowcast.datasets.reading import columnar
+from rowcast.errors import Conflict, InvalidInput, RowcastError, TooLarge, Unavailable
 from rowcast.scoring.files import source
 from rowcast.scoring.files.objects import parts_key
 from rowcast.scoring.files.parts import Parts
@@ -123,12 +125,29 @@ class TestText:
         assert read[200][0] == rows[199][0] + ' 5" wide'
         assert [row[-2:] for row in read[1:]] == found
 
-    def test_a_row_that_is_too_wide_is_refused(self, shop, answers, write):
+    def test_rows_of_another_width_are_listed_and_the_others_answered(self, shop, answers, write):
+        rows, found = answers
+        ragged = {5: rows[5][:-2], 200: [*rows[200], "more"], 201: [*rows[201], "", ""], 299: ["only one"]}
+        content = write([ragged.get(place, row) for place, row in enumerate(rows)])
+        outcome = shop.score(b"\n" + content)
+        assert (outcome["row_count"], outcome["skipped"], outcome["errors"]) == (300, 3, 3)
+        assert [(line["row"], line["field"], line["code"]) for line in shop.errors()] == [
+            ("6", "", "ragged_row"), ("201", "", "ragged_row"), ("300", "", "ragged_row"),
+        ]  # fmt: skip
+        assert shop.errors()[0]["message"] == "Row 6 (line 8) has 5 cells, the header 7."
+        read = table(shop.predictions())
+        bad = {5, 200, 299}
+        assert [row[-2:] for row in read[1:]] == [["", ""] if n in bad else answer for n, answer in enumerate(found)]
+        assert [len(row) for row in read] == [9] * 301, "cut, or filled up with empty cells"
+        assert read[6][:5] == rows[5][:5] and read[201][:7] == rows[200]
+
+    def test_a_file_whose_rows_are_all_of_another_width_is_refused(self, shop, answers, write):
         rows, _ = answers
-        content = write([*rows[:200], [*rows[200], "more"], *rows[201:]])
-        with pytest.raises(InvalidInput) as caught:
-            shop.score(content)
-        assert (caught.value.code, caught.value.problems[0].row) == ("dataset_ragged", 201)
+        with pytest.raises(InvalidInput, match="one cell more than the header") as caught:
+            shop.score(write([["7", *row] for row in rows]))
+        assert (caught.value.code, caught.value.problems[0].row) == ("dataset_ragged", 1)
+        with pytest.raises(InvalidInput, match="has 6 cells, the header 7"):
+            shop.score(write([row[1:] for row in rows]))
 
     def test_a_cell_that_is_too_long_is_refused(self, shop, answers, write):
         rows, _ = answers
@@ -176,6 +195,26 @@ def test_parquet_in_parquet_out(shop, answers, monkeypatch):
     assert read.select(HEADER).equals(typed)
     assert [[value, repr(chance)] for value, chance in read.select(ADDED).rows()] == found
     assert read.schema["probability_default"] == pl.Float64
+
+
+def test_more_rows_than_are_allowed_are_refused_before_any_is_predicted(shop, answers, write):
+    rows, _ = answers
+    frame = pl.DataFrame(rows, schema=HEADER, orient="row")
+    limits = {"max_columns": 50, "max_cell_bytes": 5000, "max_rows": 299}
+    for content in (parquet(frame), write(rows)):
+        with pytest.raises(TooLarge, match="more than 299 rows") as caught:
+            shop.score(content, limits=limits)
+        assert caught.value.code == "dataset_too_many_rows"
+        assert not list(shop.storage.list(parts_key("t")))
+    assert shop.score(write(rows), limits=limits | {"max_rows": 300})["row_count"] == 300
+
+
+def test_a_file_that_claims_very_many_rows_is_read_in_blocks(shop, answers, monkeypatch):
+    rows, found = answers
+    monkeypatch.setattr(columnar, "_BLOCK_CELLS", 7_000)
+    frame = pl.DataFrame(rows * 20, schema=HEADER, orient="row")
+    assert shop.score(parquet(frame, row_group_size=6000), output="csv")["row_count"] == 6000
+    assert [row[-2:] for row in table(shop.predictions())[1:]] == found * 20
 
 
 def test_the_other_format_and_some_columns(shop, answers, write):
@@ -274,6 +313,22 @@ def test_what_was_finished_is_not_done_again(shop, answers, write, monkeypatch):
     fractions = [step.fraction for step in progress]
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_finished_parts_are_of_the_upload_that_was_sent(shop, answers, write):
+    """Parts of the same places in another file are not taken for this one's."""
+    rows, found = answers
+    content = write(rows)
+    shop.score(content)
+    with pytest.raises(Conflict) as caught:
+        shop.score(content.replace(b"town", b"Town"), content_hash=hashlib.sha256(content).hexdigest())
+    assert caught.value.code == "upload_damaged"
+    other = content.replace(b"yes", b"no ")
+    assert len(other) == len(content)
+    shop.score(other)
+    shop.score(content, task_id="t")
+    assert [row[-2:] for row in table(shop.predictions())[1:]] == found
 
 
 @pytest.mark.usefixtures("small_parts")

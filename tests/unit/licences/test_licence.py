@@ -110,15 +110,22 @@ def test_seats_are_counted():
     assert refused.value.code == "licence_seats"
 
 
+def test_more_accounts_than_seats_are_announced():
+    now = standing(END - timedelta(days=60))
+    assert now.warning(3) == ""
+    assert now.warning(5) == "The licence has 3 seats, and 5 accounts are not blocked: block 2, or get more."
+    assert "ends on 2030-06-01. The licence has 3 seats" in standing(END - timedelta(days=1)).warning(4)
+
+
 def test_the_end_is_announced():
-    assert standing(END - timedelta(days=31)).warning == ""
-    assert "2030-06-01" in standing(END - timedelta(days=29)).warning
-    assert "2030-06-15" in standing(END).warning
-    assert "ended" in standing(END + timedelta(days=20)).warning
+    assert standing(END - timedelta(days=31)).warning() == ""
+    assert "2030-06-01" in standing(END - timedelta(days=29)).warning()
+    assert "2030-06-15" in standing(END).warning()
+    assert "ended" in standing(END + timedelta(days=20)).warning()
 
 
 def test_without_a_licence_all_is_allowed():
     free = Standing()
     free.require_model("any")
     free.require_seat(10**6)
-    assert (free.state, free.warning) == (State.FREE, "")
+    assert (free.state, free.warning()) == (State.FREE, "")

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from rowcast.accounts.principal import Limits, Principal, Role
+from rowcast.accounts.tables import RowsUsedRow
+from rowcast.credits.allowances import uses_of
 from rowcast.errors import Internal, PaymentRequired
+from rowcast.monitoring.allowing import Limited
 from rowcast.monitoring.journal import Journal
 from rowcast.monitoring.tables import ReceiptRow
 
@@ -65,6 +69,19 @@ def test_what_cannot_be_paid_is_refused_alone_and_not_kept(journal, database, ba
     assert bank.balance(ann) == (0, 0, 10)
     assert journal.written == 3
     assert bank.check().faults == []
+
+
+def test_what_cannot_be_paid_uses_no_rows(journal, database, bank):
+    ann = bank.join("ann", credits=10)
+    limited = Principal(ann.id, "ann", Role.USER, limits=Limits(user_rows_per_day=5))
+    requests = [
+        Limited(entry(principal_id=ann.id, price=price), uses_of(limited, rows)) for price, rows in [(8, 2), (9, 3)]
+    ]
+    outcomes = at_once(journal, database, requests)
+    assert [getattr(outcome, "code", None) for outcome in outcomes] == [None, "credits_missing"]
+    with database.reading() as session:
+        assert session.scalars(select(RowsUsedRow.row_count)).all() == [2]
+    assert receipts(database).keys() == {requests[0].entry.id}
 
 
 def test_a_group_of_nobody_who_can_pay_writes_nothing(journal, database, bank):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answering import predict
 
 from rowcast.accounts.principal import Principal, Role, Scope
 from rowcast.accounts.tables import UserRow
@@ -23,7 +24,6 @@ from rowcast.licences.standing import Standing
 from rowcast.models import aliases, registry
 from rowcast.models.sharing import share
 from rowcast.scoring.catalog import Catalog
-from rowcast.scoring.predict import predict
 from rowcast.scoring.together import SharedCatalog
 
 ANNE = Principal("a" * 32, "anne", Role.ANALYST)

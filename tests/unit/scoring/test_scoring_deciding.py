@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from answering import predict
 from sqlalchemy import select
 
 from rowcast.accounts.principal import Principal, Role
@@ -24,7 +25,7 @@ from rowcast.scoring.answers import Answers
 from rowcast.scoring.catalog import Catalog
 from rowcast.scoring.deciding import decider_of
 from rowcast.scoring.loaded import Served
-from rowcast.scoring.predict import answered, predict
+from rowcast.scoring.predict import answered
 from rowcast.scoring.requests import decode
 
 ANNE = Principal("a" * 32, "anne", Role.ANALYST)

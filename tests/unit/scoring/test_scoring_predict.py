@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from answering import predict
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.adapters.database.engine import SqlDatabase
@@ -15,7 +16,6 @@ from rowcast.models.recipe import Problem
 from rowcast.scoring.answers import Answer, encode, renderer_of
 from rowcast.scoring.catalog import Catalog
 from rowcast.scoring.loaded import LoadedModel
-from rowcast.scoring.predict import predict
 from rowcast.scoring.views import Predictions
 
 ANNE = Principal("a" * 32, "anne", Role.ANALYST)

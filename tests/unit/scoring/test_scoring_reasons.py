@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from answering import predict
 
 from rowcast.accounts.principal import Principal
 from rowcast.adapters.storage.local import LocalStorage
@@ -21,8 +22,9 @@ from rowcast.datasets.inference.cells import gather
 from rowcast.datasets.inference.inference import Hints, infer
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.profile.profiling import measure, with_ranges
-from rowcast.datasets.schema import MISSING_TOKENS, FeatureSchema
+from rowcast.datasets.schema import MAX_CATEGORIES, MISSING_TOKENS, Feature, FeatureSchema, Kind
 from rowcast.errors import InvalidInput, TooLarge, Unavailable
+from rowcast.models.bundle.lookups import Table
 from rowcast.models.bundle.native import load_members
 from rowcast.models.calibrate.maps import predictions
 from rowcast.models.encode.inputs import from_feeds
@@ -32,9 +34,9 @@ from rowcast.models.train.training import train as run_training
 from rowcast.scoring.answers import encode
 from rowcast.scoring.directory import VersionKey
 from rowcast.scoring.loaded import LoadedModel, open_model
-from rowcast.scoring.predict import predict
 from rowcast.scoring.reasons import code_of
 from rowcast.scoring.requests import decode
+from rowcast.scoring.unfamiliar import notes
 from rowcast.scoring.views import Predictions
 
 ADDITIVE = ("linear", "lightgbm", "xgboost", "catboost")
@@ -217,6 +219,39 @@ def test_a_number_is_explained_in_its_own_unit(opened: Any, principal: Principal
     assert answer.interval.low < answer.value < answer.interval.high
 
 
+def test_what_the_model_has_never_seen_is_said_beside_the_answer(opened: Any, principal: Principal) -> None:
+    known = {"term": 12, "income, $": 300.5, "since": "1999-01-01", "state": "NY", "town": "town 3", "owns home": "yes"}
+    strange = {"term": 100_000, "since": "27.02.1831", "state": " 大阪 ", "town": "x" * 100}
+    rows = [known, {"term": 12}, known | strange]
+    for algorithm in (*ADDITIVE, *OTHERS):
+        model = opened(Problem.BINARY, algorithm)
+        plain, alone, found = predict(principal, model, None, rows, "skip", explain=1).predictions
+        assert (plain.notes, alone.notes, found) == (None, None, None)  # a date in no known form is a bad row
+        (odd,) = predict(principal, model, None, [rows[2] | {"since": "1831-02-27"}], explain=1).predictions
+        assert [(note["field"], note["code"]) for note in odd.notes] == [
+            ("term", "value_beyond_range"), ("since", "value_beyond_range"),
+            ("state", "category_unseen"), ("town", "category_unseen"),
+        ]  # fmt: skip
+        said = [note["message"] for note in odd.notes]
+        assert said[0].startswith("term is 100000, beyond anything that the model has learned from (6 to 239).")
+        assert said[1].startswith("since is 1831-02-27, beyond anything that the model has learned from (19")
+        assert said[2] == "state is 大阪, which the model has never seen; it was treated like the rarest ones."
+        assert said[3].startswith(f"town is {'x' * 60}…, which")
+        assert predict(principal, model, None, [rows[0]]).predictions[0].notes is None
+
+
+def test_of_a_column_with_very_many_categories_the_model_says_which_it_knows() -> None:
+    feature = Feature(name="town", kind=Kind.CATEGORY, categories=tuple(f"town {n}" for n in range(MAX_CATEGORIES)))
+    codes = {"town": Table("town", {"town 0": 0.4, "town 900": 0.3}, other=0.1).code}
+    rows = [{"town": name} for name in ("town 0", "town 5", "town 900", "town 901", None)]
+    inputs = {"town": np.array([[row["town"] or ""] for row in rows], dtype=object)}
+    schema = FeatureSchema(features=(feature,))
+    found = notes(schema, codes, rows, inputs)
+    assert [len(each) for each in found] == [0, 0, 0, 1, 0]
+    assert found[3][0]["code"] == "category_rare"
+    assert not any(notes(schema, {}, rows, inputs)), "a runtime that cannot tell says nothing"
+
+
 def test_nobody_pays_who_does_not_ask(opened: Any, trained: Path, principal: Principal) -> None:
     model = opened(Problem.BINARY, "lightgbm")
     (answer,) = predict(principal, model, None, [{"term": 12}]).predictions
@@ -227,8 +262,10 @@ from pathlib import Path
 from rowcast.accounts.principal import Principal, Role
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.scoring.directory import VersionKey
-from rowcast.scoring.loaded import open_model
-from rowcast.scoring.predict import predict
+from rowcast.scoring.loaded import Served, open_model
+from rowcast.scoring.predict import answered
+from rowcast.scoring.requests import RowsToScore
+
 anne = Principal("a", "anne", Role.ANALYST)
 for algorithm in ("lightgbm", "linear", "random_forest"):
     key = VersionKey("v", "m", 1, f"bundles/binary/{{algorithm}}", {{
@@ -237,9 +274,9 @@ for algorithm in ("lightgbm", "linear", "random_forest"):
         "random_forest": {key_of(trained, Problem.BINARY, "random_forest").bundle_hash!r},
     }}[algorithm])
     model = open_model(LocalStorage(Path({str(trained)!r})), key)
-    predict(anne, model, None, [{{"term": 12}}])
+    answered(anne, Served(model, None), RowsToScore([{{"term": 12}}]))
     if algorithm != "lightgbm":
-        predict(anne, model, None, [{{"term": 12}}], explain=True)
+        answered(anne, Served(model, None), RowsToScore([{{"term": 12}}], explain=True))
 heavy = {{"polars", "scipy", "sklearn", "lightgbm", "xgboost", "catboost", "onnx"}}
 print(sorted(heavy & set(sys.modules)))
 """

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from answering import predict, what_if
 
 from rowcast.accounts.principal import Principal, Role
 from rowcast.adapters.database.engine import SqlDatabase
@@ -12,9 +13,8 @@ from rowcast.errors import InvalidInput
 from rowcast.models.recipe import Problem
 from rowcast.scoring.catalog import Catalog
 from rowcast.scoring.loaded import LoadedModel
-from rowcast.scoring.predict import predict
 from rowcast.scoring.views import WhatIf
-from rowcast.scoring.what_if import encode, what_if
+from rowcast.scoring.what_if import encode
 
 ANNE = Principal("a" * 32, "anne", Role.ANALYST)
 

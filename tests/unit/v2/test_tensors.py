@@ -22,7 +22,7 @@ def test_numbers_are_flat_whatever_their_nesting():
     for data in ([1.5, 2, None, 4], [[1.5, 2], [None, 4]], [[[1.5], [2]], [[None], [4]]]):
         found = read(body(tensor(data, shape=[2, 2]))).inputs[0]
         assert found.shape == (2, 2)
-        np.testing.assert_array_equal(found.cells, np.array([1.5, 2, np.nan, 4], np.float32))
+        assert found.cells == [1.5, 2, None, 4]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_binary_and_json_may_be_mixed():
         {"name": "b", "shape": [1], "datatype": "FP32", "parameters": {"binary_data_size": 4}},
     )
     first, second = read(head + struct.pack("<f", 2.0), len(head)).inputs
-    assert (first.cells.tolist(), second.cells.tolist()) == ([1.0], [2.0])
+    assert (first.cells, second.cells.tolist()) == ([1.0], [2.0])
 
 
 @pytest.mark.parametrize(

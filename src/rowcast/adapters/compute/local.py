@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from subprocess import PIPE, Popen
 from tempfile import TemporaryDirectory
@@ -36,8 +36,9 @@ class LocalCompute:
     """Child processes that work at low priority, so that serving stays quick, and die with this process.
 
     ``command`` starts a process that calls ``entrypoints.job.process.serve``. ``threads`` limits the native libraries
-    of each job, ``memory_bytes`` its address space (0: no limit). A job gets the address of the storage and its
-    arguments, and nothing of the settings or keys in this process's environment. Its temporary files go to a folder of
+    of each job, ``memory_bytes`` its address space (0: no limit). A job gets the address of the storage, how it is
+    reached and its arguments, by a pipe that nobody else reads, and nothing of the settings or keys in this process's
+    environment. Its temporary files go to a folder of
     its own under ``scratch``, which is removed when it ends, however it ends.
     """
 
@@ -47,11 +48,13 @@ class LocalCompute:
         *,
         command: Sequence[str],
         threads: int,
+        storage_options: Mapping[str, str] | None = None,
         scratch: Path | None = None,
         memory_bytes: int = 0,
         niceness: int = 10,
     ) -> None:
         self._storage_url = storage_url
+        self._storage_options = dict(storage_options or {})
         self._threads = threads
         self._scratch = scratch
         self._memory_bytes = memory_bytes
@@ -111,6 +114,7 @@ class LocalCompute:
             "job": job,
             "arguments": arguments,
             "storage_url": self._storage_url,
+            "storage_options": self._storage_options,
             "memory_bytes": self._memory_bytes,
             "niceness": self._niceness,
         }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import formatdate, make_msgid
+from functools import cached_property
 from queue import Empty, Full, Queue
 from urllib.parse import unquote, urlsplit
 
@@ -108,8 +109,13 @@ class SmtpMail:
             if self._stopping.wait(pause):
                 return
 
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Made once: reading the system's authorities takes longer than a letter."""
+        return ssl.create_default_context()
+
     def _hand_over(self, letter: EmailMessage) -> None:
-        address, context = self._address, ssl.create_default_context()
+        address, context = self._address, self._context
         with self._connected(context) as server:
             server.ehlo()
             secret = address.encrypted

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from rowcast.errors import InvalidInput, NotFound, RowcastError, Unavailable
-
-TEMPORARY = ".tmp"
-"""Folder for what is being written or deleted; on the same file system, so that a rename is atomic."""
+from rowcast.adapters.storage.keys import TEMPORARY, missing, parts_of
+from rowcast.errors import RowcastError, Unavailable
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_AN_OBJECT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
@@ -26,7 +24,8 @@ class LocalStorage:
     """Objects as files under ``root``, one folder level per slash of the key.
 
     An object is written beside its place, synced and renamed, and the folders' entries are synced too: after a crash
-    it is there whole or not at all. A key cannot be both an object and the folder of others.
+    it is there whole or not at all. A key cannot be both an object and the folder of others. What is being written or
+    deleted lies in a folder of its own on the same file system, so that a rename is atomic.
     """
 
     def __init__(self, root: Path) -> None:
@@ -40,6 +39,19 @@ class LocalStorage:
         with _translated(key), self._draft() as draft:
             draft.write_bytes(data)
             self._publish(draft, path)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        path = self._path(key)
+        with _translated(key), self._draft() as draft:
+            draft.write_bytes(data)
+            _sync_file(draft)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.hardlink_to(draft)
+            except FileExistsError:
+                return False
+            _sync_folder(path.parent)
+        return True
 
     def put_file(self, key: str, path: Path, *, move: bool = False) -> None:
         target = self._path(key)
@@ -67,22 +79,33 @@ class LocalStorage:
     def local(self, key: str) -> Iterator[Path]:
         path = self._path(key)
         if not path.is_file():
-            raise _missing(key)
+            raise missing(key)
         yield path
 
     @contextmanager
     def local_folder(self, prefix: str) -> Iterator[Path]:
         path = self._path(prefix)
         if not any(self._files(path)):
-            raise _missing(prefix)
+            raise missing(prefix)
         yield path
 
     def move(self, key: str, new_key: str) -> None:
         source, target = self._path(key), self._path(new_key)
         if not source.is_file():
-            raise _missing(key)
+            raise missing(key)
         with _translated(new_key):
             self._publish(source, target)
+
+    def copy(self, key: str, new_key: str) -> None:
+        source, target = self._path(key), self._path(new_key)
+        if not source.is_file():
+            raise missing(key)
+        with _translated(new_key), self._draft() as draft:
+            shutil.copyfile(source, draft)
+            self._publish(draft, target)
+
+    def link(self, key: str) -> str | None:
+        return None
 
     def exists(self, key: str) -> bool:
         return self._path(key).is_file()
@@ -90,7 +113,7 @@ class LocalStorage:
     def size(self, key: str) -> int:
         path = self._path(key)
         if not path.is_file():
-            raise _missing(key)
+            raise missing(key)
         with _translated(key):
             return path.stat().st_size
 
@@ -134,15 +157,7 @@ class LocalStorage:
                     leftover.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
-        """The file of a key, which is checked: nothing outside the root can be named.
-
-        Raises:
-            InvalidInput: the key is no clean relative path.
-        """
-        parts = key.rstrip("/").split("/")
-        if any(part in ("", ".", "..", TEMPORARY) or "\\" in part or not part.isprintable() for part in parts):
-            raise InvalidInput("storage_key_invalid", "A storage key is a relative path of plain, non-empty names.")
-        return self._root.joinpath(*parts)
+        return self._root.joinpath(*parts_of(key))
 
     def _files(self, folder: Path) -> Iterator[Path]:
         for parent, folders, names in os.walk(folder):
@@ -203,14 +218,10 @@ def _translate(error: OSError, what: str) -> RowcastError:
     if error.errno in _NO_SPACE:
         return _full()
     if error.errno in _NOT_AN_OBJECT:
-        return _missing(what)
+        return missing(what)
     reason = os.strerror(error.errno) if error.errno else type(error).__name__
     return Unavailable("storage_unavailable", f"The storage folder does not work ({reason}); see the server's log.")
 
 
 def _full() -> Unavailable:
     return Unavailable("storage_full", "The disk of the storage folder is full. Free some space, then try again.")
-
-
-def _missing(key: str) -> NotFound:
-    return NotFound("object_not_found", f"There is no stored object {key}; it may have been deleted.")

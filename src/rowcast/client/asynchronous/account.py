@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 
-from rowcast.accounts.profile import Account, BrowserSession, PasswordChange
+from rowcast.accounts.profile import Account, BrowserSession, LinkedIdentity, PasswordChange
 from rowcast.accounts.views import Link
 from rowcast.client.answers import parse, request_of
 from rowcast.client.asynchronous.connection import AsyncConnection, at
@@ -41,3 +41,16 @@ class AsyncOwnAccount:
     async def end_session(self, session_id: str) -> None:
         """Sign a browser out."""
         await self._connection.request("DELETE", at("account", "sessions", session_id))
+
+    async def identities(self) -> builtins.list[LinkedIdentity]:
+        """What one can sign in with at GitHub and other providers, the oldest first."""
+        return await self._connection.get(builtins.list[LinkedIdentity], at("account", "identities"))
+
+    async def unlink(self, identity_id: str) -> None:
+        """No longer sign in with that.
+
+        Raises:
+            NotFound: it is none of one's own.
+            Conflict: one could not sign in any more.
+        """
+        await self._connection.request("DELETE", at("account", "identities", identity_id))

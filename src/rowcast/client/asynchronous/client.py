@@ -20,9 +20,10 @@ from rowcast.client.asynchronous.licence import AsyncLicence
 from rowcast.client.asynchronous.models import AsyncModels
 from rowcast.client.asynchronous.policies import AsyncPolicies
 from rowcast.client.asynchronous.predictions import AsyncPredictionLog
+from rowcast.client.asynchronous.storage import AsyncStorageUpkeep
 from rowcast.client.asynchronous.tasks import AsyncTasks
 from rowcast.client.asynchronous.users import AsyncAudit, AsyncUsers
-from rowcast.client.credentials import resolve
+from rowcast.client.credentials import DEFAULT_URL, of_session, resolve
 from rowcast.client.retries import Retries
 from rowcast.client.rows import (
     CHUNK_ROWS,
@@ -38,6 +39,7 @@ from rowcast.client.rows import (
 )
 from rowcast.client.uploads import OnProgress
 from rowcast.errors import RowcastError
+from rowcast.models.importing.request import ImportRequest
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
 from rowcast.models.views import Algorithm, TrainingResult
 from rowcast.scoring.views import Predictions, WhatIf
@@ -50,7 +52,8 @@ class AsyncClient:
     """A Rowcast server.
 
     Address and key are taken from the arguments, else from ROWCAST_URL and ROWCAST_API_KEY, else from what `rowcast up`
-    left in its data folder. Calls raise the errors of ``rowcast.errors``. Calls that are safe to repeat are, when the
+    left in its data folder. With ``session``, the token of a browser's session, it calls as whoever is signed in there,
+    and with no key. Calls raise the errors of ``rowcast.errors``. Calls that are safe to repeat are, when the
     connection fails or the server is busy. Use it as a context manager, or close it.
     """
 
@@ -59,12 +62,14 @@ class AsyncClient:
         url: str | None = None,
         api_key: str | None = None,
         *,
+        session: str | None = None,
         timeout: float = 60.0,
         retries: Retries | int = 4,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         policy = Retries(limit=retries) if isinstance(retries, int) else retries
-        self._connection = AsyncConnection(resolve(url, api_key), timeout=timeout, retries=policy, transport=transport)
+        credentials = resolve(url, api_key) if session is None else of_session(url or DEFAULT_URL, session)
+        self._connection = AsyncConnection(credentials, timeout=timeout, retries=policy, transport=transport)
         self.tasks = AsyncTasks(self._connection)
         self.datasets = AsyncDatasets(self._connection, self.tasks)
         self.models = AsyncModels(self._connection)
@@ -76,6 +81,7 @@ class AsyncClient:
         self.keys = AsyncKeys(self._connection)
         self.users = AsyncUsers(self._connection)
         self.audit = AsyncAudit(self._connection)
+        self.storage = AsyncStorageUpkeep(self._connection)
         self.licence = AsyncLicence(self._connection)
 
     @property
@@ -133,6 +139,18 @@ class AsyncClient:
         chosen = await self.models.number_of(model) if number is None else number
         path = at("models", name, "versions", chosen, "retrain")
         return parse(Task, await self._connection.request("POST", path, json=body, once=True))
+
+    async def import_model(self, source: str, *, model: str | None = None, promote: bool = False) -> Task:
+        """Start to make a model that is registered in MLflow (``name``, ``name@alias``, ``name/3``) a version of
+        ``model``, by default of the same name."""
+        body = request_of(ImportRequest, None, {"source": source, "model": model, "promote": promote})
+        return parse(Task, await self._connection.request("POST", at("models", "import"), json=body, once=True))
+
+    async def import_model_and_wait(
+        self, source: str, *, model: str | None = None, promote: bool = False, progress: OnProgress | None = None
+    ) -> TrainingResult:
+        """Import, wait, and return what came of it: one candidate without figures."""
+        return self.result(await self.wait(await self.import_model(source, model=model, promote=promote), progress))
 
     async def wait(
         self,

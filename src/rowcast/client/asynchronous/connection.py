@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx2
 
 from rowcast import __version__
+from rowcast.accounts.profile import SESSION_COOKIE
 from rowcast.client.answers import error_from, parse, unreachable
 from rowcast.client.credentials import Credentials, is_local
 from rowcast.client.retries import Retries
@@ -41,12 +42,16 @@ class AsyncConnection:
         headers = {"User-Agent": f"rowcast-python/{__version__}", "Accept": "application/json"}
         if credentials.api_key:
             headers["Authorization"] = f"Bearer {credentials.api_key}"
+        if credentials.session:  # the second says that no page elsewhere has sent it along
+            headers |= {"Cookie": f"{SESSION_COOKIE}={credentials.session}", "X-Rowcast-Client": "python"}
         self._http = httpx2.AsyncClient(
             base_url=f"{credentials.url}/api/v1",
             headers=headers,
             timeout=self._limit(0),
             transport=transport,
             trust_env=not is_local(credentials.url),
+            # Authorities that the environment names count on this machine too, where its proxies do not.
+            verify=httpx2.create_ssl_context() if credentials.url.startswith("https:") else True,
         )
 
     async def close(self) -> None:
@@ -125,9 +130,12 @@ class AsyncConnection:
     async def stream(
         self, path: str, *, params: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> AsyncIterator[httpx2.Response]:
-        """The answer of a GET while it is still coming in. Not repeated: some of it may have been used already."""
+        """The answer of a GET while it is still coming in, if need be from where the server sends for it, which is not
+        told the key. Not repeated: some of it may have been used already."""
         try:
-            async with self._http.stream("GET", path, params=_present(params), headers=headers) as response:
+            async with self._http.stream(
+                "GET", path, params=_present(params), headers=headers, follow_redirects=True
+            ) as response:
                 if not response.is_success:
                     await response.aread()
                     raise error_from(response)

@@ -16,12 +16,16 @@ from rowcast.client.answers import parse, request_of
 from rowcast.client.asynchronous.connection import AsyncConnection, at
 from rowcast.client.asynchronous.tasks import AsyncTasks
 from rowcast.client.uploads import CHUNK_BYTES, OnProgress, Source, Upload, opened, saved
+from rowcast.datasets.dvc import DvcFile, DvcRemote, DvcTable
 from rowcast.datasets.ports import Progress
 from rowcast.datasets.schema import Kind
 from rowcast.datasets.views import Dataset, DatasetVersion, DatasetVersionDetail, Preview, TableProfile
 from rowcast.tasks.views import Task
 
 T = TypeVar("T")
+
+FETCH_SECONDS = 600.0
+"""For the server to copy and hash a table of any size."""
 
 Version = int | str
 """A version's number, or ``"latest"``."""
@@ -70,6 +74,42 @@ class AsyncDatasets:
                 once=True,
             )
         return await self._detail(response, progress)
+
+    async def add_dvc(
+        self,
+        file: DvcFile,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        kinds: Mapping[str, Kind | str] | None = None,
+        progress: OnProgress | None = None,
+    ) -> DatasetVersionDetail:
+        """The same for a file that ``dvc push`` put on the server's remote; ``datasets.dvc.read`` reads what its .dvc
+        file says.
+
+        Raises:
+            NotFound: it is not there.
+        """
+        asked = {"name": name, "description": description, "kinds": dict(kinds or {})}
+        body = request_of(DvcTable, None, {**file.model_dump(), **asked})
+        response = await self._connection.request(
+            "POST",
+            at("datasets", "dvc"),
+            params={"wait": 2 if progress else 30},
+            json=body,
+            wait=FETCH_SECONDS,
+            once=True,
+        )
+        return await self._detail(response, progress)
+
+    async def push_to_dvc(self, name: str, *, version: Version = "latest") -> DvcFile:
+        """Put a version on the remote of DVC; ``datasets.dvc.written`` makes its .dvc file of the answer."""
+        path = f"{_version(name, version)}/dvc"
+        return parse(DvcFile, await self._connection.request("POST", path, wait=FETCH_SECONDS, repeatable=True))
+
+    async def dvc_remote(self) -> DvcRemote:
+        """Where repositories push tables to with DVC, and pull them from."""
+        return await self._connection.get(DvcRemote, at("dvc", "remote"))
 
     async def list(self, limit: int | None = None) -> list[Dataset]:
         """The datasets, or the first ``limit`` of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import builtins
 
-from rowcast.accounts.profile import Account, BrowserSession, PasswordChange
+from rowcast.accounts.profile import Account, BrowserSession, LinkedIdentity, PasswordChange
 from rowcast.accounts.views import Link
 from rowcast.client.answers import parse, request_of
 from rowcast.client.synchronous.connection import Connection, at
@@ -42,3 +42,16 @@ class OwnAccount:
     def end_session(self, session_id: str) -> None:
         """Sign a browser out."""
         self._connection.request("DELETE", at("account", "sessions", session_id))
+
+    def identities(self) -> builtins.list[LinkedIdentity]:
+        """What one can sign in with at GitHub and other providers, the oldest first."""
+        return self._connection.get(builtins.list[LinkedIdentity], at("account", "identities"))
+
+    def unlink(self, identity_id: str) -> None:
+        """No longer sign in with that.
+
+        Raises:
+            NotFound: it is none of one's own.
+            Conflict: one could not sign in any more.
+        """
+        self._connection.request("DELETE", at("account", "identities", identity_id))

@@ -11,7 +11,7 @@ import httpx2
 
 from rowcast.accounts.principal import Principal
 from rowcast.client.answers import parse, request_of
-from rowcast.client.credentials import resolve
+from rowcast.client.credentials import DEFAULT_URL, of_session, resolve
 from rowcast.client.retries import Retries
 from rowcast.client.rows import (
     CHUNK_ROWS,
@@ -35,10 +35,12 @@ from rowcast.client.synchronous.licence import Licence
 from rowcast.client.synchronous.models import Models
 from rowcast.client.synchronous.policies import Policies
 from rowcast.client.synchronous.predictions import PredictionLog
+from rowcast.client.synchronous.storage import StorageUpkeep
 from rowcast.client.synchronous.tasks import Tasks
 from rowcast.client.synchronous.users import Audit, Users
 from rowcast.client.uploads import OnProgress
 from rowcast.errors import RowcastError
+from rowcast.models.importing.request import ImportRequest
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
 from rowcast.models.views import Algorithm, TrainingResult
 from rowcast.scoring.views import Predictions, WhatIf
@@ -51,7 +53,8 @@ class Client:
     """A Rowcast server.
 
     Address and key are taken from the arguments, else from ROWCAST_URL and ROWCAST_API_KEY, else from what `rowcast up`
-    left in its data folder. Calls raise the errors of ``rowcast.errors``. Calls that are safe to repeat are, when the
+    left in its data folder. With ``session``, the token of a browser's session, it calls as whoever is signed in there,
+    and with no key. Calls raise the errors of ``rowcast.errors``. Calls that are safe to repeat are, when the
     connection fails or the server is busy. Use it as a context manager, or close it.
     """
 
@@ -60,12 +63,14 @@ class Client:
         url: str | None = None,
         api_key: str | None = None,
         *,
+        session: str | None = None,
         timeout: float = 60.0,
         retries: Retries | int = 4,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         policy = Retries(limit=retries) if isinstance(retries, int) else retries
-        self._connection = Connection(resolve(url, api_key), timeout=timeout, retries=policy, transport=transport)
+        credentials = resolve(url, api_key) if session is None else of_session(url or DEFAULT_URL, session)
+        self._connection = Connection(credentials, timeout=timeout, retries=policy, transport=transport)
         self.tasks = Tasks(self._connection)
         self.datasets = Datasets(self._connection, self.tasks)
         self.models = Models(self._connection)
@@ -77,6 +82,7 @@ class Client:
         self.keys = Keys(self._connection)
         self.users = Users(self._connection)
         self.audit = Audit(self._connection)
+        self.storage = StorageUpkeep(self._connection)
         self.licence = Licence(self._connection)
 
     @property
@@ -134,6 +140,18 @@ class Client:
         chosen = self.models.number_of(model) if number is None else number
         path = at("models", name, "versions", chosen, "retrain")
         return parse(Task, self._connection.request("POST", path, json=body, once=True))
+
+    def import_model(self, source: str, *, model: str | None = None, promote: bool = False) -> Task:
+        """Start to make a model that is registered in MLflow (``name``, ``name@alias``, ``name/3``) a version of
+        ``model``, by default of the same name."""
+        body = request_of(ImportRequest, None, {"source": source, "model": model, "promote": promote})
+        return parse(Task, self._connection.request("POST", at("models", "import"), json=body, once=True))
+
+    def import_model_and_wait(
+        self, source: str, *, model: str | None = None, promote: bool = False, progress: OnProgress | None = None
+    ) -> TrainingResult:
+        """Import, wait, and return what came of it: one candidate without figures."""
+        return self.result(self.wait(self.import_model(source, model=model, promote=promote), progress))
 
     def wait(
         self,

@@ -12,7 +12,7 @@ from rowcast.datasets.casts import read_cells
 from rowcast.datasets.inference.cells import ColumnCells
 from rowcast.datasets.inference.codes import code_reason, identifier_reason, text_reason
 from rowcast.datasets.inference.dates import century_pivot, recognise
-from rowcast.datasets.schema import Feature, Kind
+from rowcast.datasets.schema import MAX_CATEGORIES, Feature, Kind
 from rowcast.datasets.values import NUMBER
 from rowcast.errors import InvalidInput, Problem
 
@@ -22,7 +22,6 @@ ENOUGH = 0.98
 ENOUGH_WHEN_TOLD = 0.5
 """What is asked of a column whose kind a person has set."""
 
-MAX_CATEGORIES = 200
 _FLAGS = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("1", "0"), ("1.0", "0.0"), ("да", "нет"))
 _UNITS = ("$", "€", "£", "¥", "₽", "₹", "%")
 

@@ -10,10 +10,11 @@ from rowcast.datasets.casts import column
 from rowcast.datasets.reading.delimited import refuse_long_cells, sink
 from rowcast.datasets.reading.headers import clean_header
 from rowcast.datasets.reading.limits import Limits
-from rowcast.datasets.reading.sniffing import no_rows, refuse_wide
+from rowcast.datasets.reading.sniffing import no_rows, refuse_long, refuse_wide
 from rowcast.datasets.views import TableWarning
 from rowcast.errors import InvalidInput, Problem
 
+_BLOCK_CELLS = 16_000_000
 _PLAIN = (pl.String, pl.Boolean, pl.Date, pl.Decimal, pl.Null)
 
 
@@ -25,16 +26,28 @@ def write_table_from_parquet(source: Path, target: Path, limits: Limits) -> list
         if not schema:
             raise no_rows()
         refuse_wide(len(schema), limits.max_columns)
+        count = int(rows.select(pl.len()).collect().item())
+        refuse_long(count, limits.max_rows)
+        rows = _in_blocks(rows, count, len(schema))
         names, warnings = clean_header(schema.names())
         columns = [_flat(old, dtype).alias(new) for (old, dtype), new in zip(schema.items(), names, strict=True)]
         # Before it is copied: a long cell that a thousand rows have is in the file only once.
-        refuse_long_cells(source, limits.max_cell_bytes)
+        refuse_long_cells(rows, limits.max_cell_bytes)
         sink(rows.select(columns), target, len(columns))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InvalidInput(
             "dataset_unreadable", "The Parquet file is damaged or not complete. Write it again and upload it again."
         ) from error
     return warnings
+
+
+def _in_blocks(rows: pl.LazyFrame, count: int, columns: int) -> pl.LazyFrame:
+    """The same rows, read a block after the other: a row group is in memory at once, and a few bytes can say that a
+    hundred million rows of one group are all the same."""
+    step = max(1_000, _BLOCK_CELLS // columns)
+    if count <= step:
+        return rows
+    return pl.concat([rows.slice(start, step) for start in range(0, count, step)])
 
 
 def _flat(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -12,10 +12,14 @@ from pathlib import Path
 import polars as pl
 
 from rowcast.datasets.casts import column
+from rowcast.datasets.reading.ragged import RaggedRow
 from rowcast.datasets.reading.space import disk_full_is_unavailable
 from rowcast.datasets.reading.survey import Survey
 from rowcast.datasets.views import TableWarning
 from rowcast.errors import InvalidInput, Problem
+
+MOST_RAGGED = 100_000
+"""Rows of another width than the header's: beyond, the file is no table."""
 
 _SHOWN_ROWS = 5
 _CELLS_PER_ROW_GROUP = 4_000_000
@@ -47,13 +51,20 @@ def sink(rows: pl.LazyFrame, target: Path, columns: int) -> None:
 
 @dataclass
 class _Ragged:
-    """Rows that are not as wide as the header: those at fault, and those with nothing but empty cells too many."""
+    """Rows that are not as wide as the header: those at fault, ``most`` of them, and those with nothing but empty cells
+    too many."""
 
-    problems: list[Problem] = dataclasses.field(default_factory=list)
+    most: int
+    at_fault: list[RaggedRow] = dataclasses.field(default_factory=list)
     wider_by_one: int = 0
     padded: list[int] = dataclasses.field(default_factory=list)
     padded_count: int = 0
     rows: int = 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether more rows would tell no more of what is wrong."""
+        return len(self.at_fault) >= self.most and self.wider_by_one < self.rows
 
 
 def rewrite(text: Path, target: Path, names: list[str], delimiter: str, max_cell_bytes: int) -> list[TableWarning]:
@@ -63,19 +74,34 @@ def rewrite(text: Path, target: Path, names: list[str], delimiter: str, max_cell
     rows that are not as wide as the header, ``dataset_open_quote`` for a quote that is never closed, and
     ``dataset_cell_too_long``. Rows that only have empty cells too many are cut, with a warning.
     """
-    ragged, width = _Ragged(), len(names)
+    ragged = _rewrite(text, target, names, delimiter, max_cell_bytes, _SHOWN_ROWS)
+    if ragged.at_fault:
+        raise _ragged(ragged, len(names))
+    return _cut(ragged)
+
+
+def rewrite_all(text: Path, target: Path, names: list[str], delimiter: str, max_cell_bytes: int) -> list[RaggedRow]:
+    """The same, but rows of another width are cut or filled up with empty cells, and come back, unless no row is as
+    wide as the header or more than ``MOST_RAGGED`` are not."""
+    ragged = _rewrite(text, target, names, delimiter, max_cell_bytes, MOST_RAGGED + 1)
+    at_fault = len(ragged.at_fault)
+    if at_fault and (at_fault == ragged.most or at_fault + ragged.padded_count == ragged.rows):
+        raise _ragged(ragged, len(names))
+    return ragged.at_fault
+
+
+def _rewrite(text: Path, target: Path, names: list[str], delimiter: str, max_cell_bytes: int, most: int) -> _Ragged:
+    ragged, width = _Ragged(most), len(names)
     with text.open(encoding="utf-8-sig", newline="") as read, target.open("w", encoding="utf-8", newline="") as write:
         writer = csv.writer(write, lineterminator="\n")
         for number, (line, record) in enumerate(_records(read, delimiter, max_cell_bytes)):
-            writer.writerow(record[:width] if number else names)
+            writer.writerow([*record[:width], *[""] * (width - len(record))] if number else names)
+            ragged.rows = number
             if number and len(record) != width:
                 _note(ragged, number, line, record, width)
-            ragged.rows = number
-            if len(ragged.problems) >= _SHOWN_ROWS and ragged.wider_by_one < number:
+            if ragged.enough:
                 break
-    if ragged.problems:
-        raise _ragged(ragged, width)
-    return _cut(ragged)
+    return ragged
 
 
 def _records(lines: Iterator[str], delimiter: str, max_cell_bytes: int) -> Iterator[tuple[int, list[str]]]:
@@ -128,18 +154,17 @@ def _note(ragged: _Ragged, number: int, line: int, record: list[str], width: int
             ragged.padded.append(number)
         return
     ragged.wider_by_one += len(record) == width + 1
-    if len(ragged.problems) < _SHOWN_ROWS:
-        message = f"Row {number:,} (line {line:,}) has {len(record):,} cells, the header {width:,}."
-        ragged.problems.append(Problem(code="ragged_row", message=message, row=number))
+    if len(ragged.at_fault) < ragged.most:
+        ragged.at_fault.append(RaggedRow(number, line, len(record)))
 
 
 def _ragged(ragged: _Ragged, width: int) -> InvalidInput:
-    first = ragged.problems[0].message
-    if ragged.wider_by_one == ragged.rows:
+    problems = [row.problem(width) for row in ragged.at_fault[:_SHOWN_ROWS]]
+    if ragged.wider_by_one + ragged.padded_count == ragged.rows:
         advice = "Every row has one cell more than the header: give the first column a name in the header too."
     else:
         advice = "Correct the rows (a cell that holds the delimiter must be in quotes) and upload the file again."
-    return InvalidInput("dataset_ragged", f"{first} {advice}", ragged.problems, columns=width)
+    return InvalidInput("dataset_ragged", f"{problems[0].message} {advice}", problems, columns=width)
 
 
 def _cut(ragged: _Ragged) -> list[TableWarning]:
@@ -166,9 +191,8 @@ def _open_quote(row: int) -> InvalidInput:
     )
 
 
-def refuse_long_cells(table: Path, max_bytes: int) -> None:
+def refuse_long_cells(rows: pl.LazyFrame, max_bytes: int) -> None:
     """InvalidInput ``dataset_cell_too_long`` naming the first row and column with a cell beyond the limit."""
-    rows = pl.scan_parquet(table, glob=False)
     texts = [column(name) for name, dtype in rows.collect_schema().items() if dtype == pl.String]
     if not texts:
         return

@@ -49,7 +49,7 @@ def import_table(
     ``datasets/<content_hash>/source``; a second run finds it there. After a failure only what was there before is left.
     """
     source = _find_source(storage, source_key, content_hash)
-    bounds = Limits(max_columns=int(limits["max_columns"]), max_cell_bytes=int(limits["max_cell_bytes"]))
+    bounds = Limits.of(limits)
     size = storage.size(source)
     with tempfile.TemporaryDirectory(prefix="rowcast-import-") as folder, disk_full_is_unavailable():
         table = Path(folder) / "table.parquet"
@@ -100,12 +100,13 @@ class _Importer:
         text = open_text(self._source, self._folder, columns, partial(self._say, 0.05))
         self._say(0.1, "Checking rows and quotes")
         found = survey(text.path, text.dialect.delimiter, self._limits.max_line_bytes)
+        sniffing.refuse_long(found.records - 1, self._limits.max_rows)
         if found.not_utf8_at is not None:
             text = as_utf8(text, found.not_utf8_at, self._folder, columns, partial(self._say, 0.15))
         names, warnings = clean_header(text.dialect.header)
         warnings += self._parse(text.path, table, names, text.dialect.delimiter, found)
         if found.longest_record > self._limits.max_cell_bytes:
-            refuse_long_cells(table, self._limits.max_cell_bytes)
+            refuse_long_cells(scan_raw(table), self._limits.max_cell_bytes)
         return _Written(warnings, text.dialect.delimiter)
 
     def _parse(self, text: Path, table: Path, names: list[str], delimiter: str, found: Survey) -> list[TableWarning]:

@@ -198,6 +198,15 @@ def refuse_wide(columns: int, max_columns: int) -> None:
         )
 
 
+def refuse_long(rows: int, max_rows: int) -> None:
+    if rows > max_rows:
+        raise TooLarge(
+            "dataset_too_many_rows",
+            f"The table has more than {max_rows:,} rows, which is all that is allowed. Split it, or raise "
+            "ROWCAST_MAX_TABLE_ROWS.",
+        )
+
+
 def line_too_long(row: int, max_bytes: int) -> RowcastError:
     where = f"Row {row:,}" if row else "The header"
     return TooLarge(

@@ -9,20 +9,24 @@ from collections.abc import Sequence
 import typer
 
 from rowcast.entrypoints.cli import (
+    account,
     credits,
     datasets,
     doctor,
+    dvc,
     file_prediction,
     keys,
     licence,
     link,
     login,
+    mlflow,
     models,
     policies,
     prediction,
     predictions,
     server,
     sharing,
+    storage,
     tasks,
     training,
     users,
@@ -50,13 +54,18 @@ def build(servers: Servers) -> typer.Typer:
     file_prediction.register(app)
     app.add_typer(predictions.app, name="predictions")
     app.add_typer(models.app, name="models")
+    mlflow.register(app, servers.mlflow)
     app.add_typer(policies.app, name="policy")
     app.add_typer(tasks.app, name="tasks")
     app.add_typer(credits.app, name="credits")
+    app.add_typer(storage.app, name="storage")
+    app.add_typer(dvc.app, name="dvc")
     app.add_typer(licence.app, name="licence")
     sharing.register(models.app, datasets.app)
+    dvc.register(datasets.app)
     login.register(app)
     link.register(app)
+    app.add_typer(account.app, name="account")
     app.add_typer(keys.app, name="keys")
     users.register(app)
     doctor.register(app)

@@ -30,7 +30,15 @@ def show(
     user: Annotated[str | None, typer.Argument(metavar="[USER]", help="Another user, for an administrator.")] = None,
 ) -> None:
     """Show what you have: credits to spend and held for tasks, and your limit."""
-    found = session.client.credits.get(user)
+    from rowcast.errors import Forbidden
+
+    try:
+        found = session.client.credits.get(user)
+    except Forbidden as error:
+        if user is None:
+            raise
+        message = f"{error.message} What you have yourself: rowcast credits show"
+        raise Forbidden(error.code, message) from None
     session.answer(found, lambda: _credits(found))
 
 
@@ -55,6 +63,8 @@ def statement(
         return
     found = session.client.credits.statement(**chosen, limit=limit)
     session.answer(found, lambda: _statement(found))
+    if user is not None and not found and not session.json:
+        session.note("Only administrators see what others did with their credits.")
 
 
 @command(app, "quote")
@@ -163,13 +173,22 @@ def _signed(amount: int) -> str:
 
 
 def _quote(found: Quote) -> str:
-    has = f"you have {found.balance:,}" + ("" if found.enough else ", which is not enough, or may not spend as much")
-    return clean(f"{found.rows:,} rows with {found.model} cost {found.price:,} credits; {has}.")
+    rows, credits = _counted(found.rows, "row"), _counted(found.price, "credit")
+    cost = f"{rows} with {found.model} {'costs' if found.rows == 1 else 'cost'} {credits if found.price else 'nothing'}"
+    if found.enough:
+        return clean(f"{cost}; you have {found.balance:,}.")
+    if found.price > found.balance:
+        return clean(f"{cost}, and you have {found.balance:,}. Ask an administrator for a top-up.")
+    return clean(f"{cost}. You have {found.balance:,}, but may not spend as much this month: see rowcast credits show.")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _price(found: Price) -> str:
     whose = "a price of its own" if found.own else "what the server asks"
-    return clean(f"A row costs {found.per_row:,} credits with {found.model}, {whose}.")
+    return clean(f"A row costs {_counted(found.per_row, 'credit')} with {found.model}, {whose}.")
 
 
 def _check(found: LedgerCheck) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rowcast.entrypoints.cli.command import command
+from rowcast.entrypoints.cli.dvc import read
 from rowcast.entrypoints.cli.session import Session, clean
 from rowcast.entrypoints.cli.written import kinds, versioned
 
@@ -28,7 +30,10 @@ EXAMPLES = 3
 @command(app, "add")
 def add(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="The table: CSV in any usual dialect, or Parquet.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="The table: CSV in any usual dialect, or Parquet; or its .dvc file, once it is pushed."),
+    ],
     name: Annotated[str | None, typer.Option(help="Name of the dataset; the file's name by default.")] = None,
     description: Annotated[str | None, typer.Option(help="What it is.")] = None,
     kind: Annotated[
@@ -40,7 +45,9 @@ def add(
 
     chosen = kinds(kind or ())
     with progress_bar(session.notes, file.name) as progress:
-        detail = session.client.datasets.add(file, name=name, description=description, kinds=chosen, progress=progress)
+        tables = session.client.datasets
+        upload = partial(tables.add_dvc, read(file)) if file.suffix == ".dvc" else partial(tables.add, file)
+        detail = upload(name=name, description=description, kinds=chosen, progress=progress)
     session.answer(detail, lambda: _version(detail))
     if not session.json:
         session.note(f"\nNext: rowcast train {detail.dataset} --target COLUMN")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rowcast.models.decide.policy import Amount, Bands, ColumnAmount, Payoff, Policy
+from rowcast.entrypoints.cli.writing import odds, sentence
+from rowcast.models.decide.policy import Amount, Bands, Color, ColumnAmount, Payoff, Policy
 
 if TYPE_CHECKING:
     from rowcast.errors import Problem
@@ -21,20 +22,24 @@ _MEASURES = {
 
 
 def told(prediction: Prediction, about: ModelVersionDetail | None, policy: Policy) -> list[str]:
-    """A prediction, the colour that the policy gives it and what it earns, each in a sentence or two."""
-    from rowcast.entrypoints.cli.writing import sentence
-
+    """A prediction in a few sentences: of classes the colour first, with what it goes by, then the likelier outcome and
+    what is earned; of a number first the number."""
     bands, decision = policy.bands, prediction.decision
-    color = decision.color if decision else None
-    if bands is None or color is None:
-        lines = [sentence(prediction, about)]
-    elif bands.measure == "probability" and len(prediction.probabilities or {}) == 2:
-        lines = [_color_sentence(prediction, bands), likelier_sentence(prediction, bands)]
+    if bands is None or decision is None or (decision.color is None and bands.measure != "profit"):
+        return [sentence(prediction, about), *_profit_lines(decision, policy)]
+    if not prediction.probabilities:
+        return [sentence(prediction, about), _color_sentence(prediction, bands)]
+    if bands.measure == "profit":
+        return [_color_by_profit(decision, bands), _likelier_by_profit(prediction, about, bands)]
+    if len(prediction.probabilities) == 2:
+        likelier = likelier_sentence(prediction, bands)
     else:
-        lines = [sentence(prediction, about), _color_sentence(prediction, bands)]
-    if policy.payoff is None or decision is None or (color and bands and bands.measure == "profit"):
-        return lines
-    return [*lines, profit_sentence(decision, bands)]
+        likelier = sentence(prediction, about)
+    return [_color_sentence(prediction, bands), likelier, *_profit_lines(decision, policy)]
+
+
+def _profit_lines(decision: Decision | None, policy: Policy) -> list[str]:
+    return [] if policy.payoff is None or decision is None else [profit_sentence(decision, policy.bands)]
 
 
 def thresholds_sentence(bands: Bands) -> str:
@@ -92,22 +97,60 @@ def likelier_sentence(prediction: Prediction, bands: Bands) -> str:
 
 def profit_sentence(decision: Decision, bands: Bands | None) -> str:
     """What accepting the case is expected to earn, or why that is not known."""
-    profit, declined = decision.expected_profit, decision.expected_if_declined
     if decision.problems:
         return f"What it earns cannot be told: {_missing(decision.problems)}"
-    if profit is None:
+    if decision.expected_profit is None:
         return "What it earns is not known."
-    verb = "earn" if profit >= 0 else "lose"
-    said = f"ccepting such cases is expected to {verb} {money(abs(profit))} each"
-    if declined is not None:
-        said += f", declining them {money(declined)}"
-    gain = profit - (declined or 0.0)
+    said, gain = _earned(decision), _gain(decision)
     if bands is not None and bands.measure == "probability" and decision.color in ("green", "red"):
         if decision.color == "red" and gain > 0:
-            return f"The colour goes by the probability alone; by money it would be accepted: a{said}."
+            return f"The colour goes by the probability alone; by money it would be accepted: {said}."
         if decision.color == "green" and gain < 0:
-            return f"The colour goes by the probability alone; by money it would be declined: a{said}."
-    return f"A{said}."
+            return f"The colour goes by the probability alone; by money it would be declined: {said}."
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _earned(decision: Decision) -> str:
+    """``accepting such cases is expected to earn 120 each, declining them 20``"""
+    profit, declined = decision.expected_profit or 0.0, decision.expected_if_declined
+    said = f"accepting such cases is expected to {'earn' if profit >= 0 else 'lose'} {money(abs(profit))} each"
+    return said if declined is None else f"{said}, declining them {money(declined)}"
+
+
+def _gain(decision: Decision) -> float:
+    """What accepting is expected to earn beyond declining."""
+    return (decision.expected_profit or 0.0) - (decision.expected_if_declined or 0.0)
+
+
+def _color_by_profit(decision: Decision, bands: Bands) -> str:
+    """The colour that goes by the profit, or why there is none."""
+    if decision.color is None:
+        why = _missing(decision.problems) if decision.problems else "an amount is not known."
+        return f"No colour: this policy goes by the expected profit, and that cannot be told: {why}"
+    said, gain, declined = _earned(decision), _gain(decision), decision.expected_if_declined
+    if declined is not None:
+        more = f"{money(abs(gain))} {'more' if gain >= 0 else 'less'}"
+        compared = f"{money(decision.expected_profit or 0.0)} against {money(declined)}"
+        said = f"accepting such cases is expected to earn {more} each than declining them ({compared})"
+    return f"{decision.color.capitalize()}: {said}. {_where(decision.color, bands)}."
+
+
+def _likelier_by_profit(prediction: Prediction, about: ModelVersionDetail | None, bands: Bands) -> str:
+    """What the model calls the case, and that this is another question than what the policy decides."""
+    chances, color = prediction.probabilities or {}, prediction.decision.color if prediction.decision else None
+    if len(chances) == 2:
+        positive = bands.of or list(chances)[-1]
+        said = (
+            f"The probability of {positive} is {_percent(chances[positive])}{odds(chances[positive])}, so the likelier "
+            f"outcome is {prediction.value}"
+        )
+    else:
+        said = sentence(prediction, about).rstrip(".")
+    meant = {"green": "enough", "red": "too little", "yellow": f"less than {money(bands.yellow)}"}
+    if color is None:
+        return f"{said}."
+    money_alone = f"{color.capitalize()} is about money, not about how this case will end"
+    return f"{said}. {money_alone}: such cases earn {meant[color]} on average."
 
 
 def _missing(problems: Sequence[Problem]) -> str:
@@ -123,6 +166,11 @@ def _color_sentence(prediction: Prediction, bands: Bands) -> str:
     color = prediction.decision.color if prediction.decision else None
     if color is None:
         return ""
+    return f"{color.capitalize()}: {_subject(prediction, bands)}. {_where(color, bands)}."
+
+
+def _where(color: Color, bands: Bands) -> str:
+    """``That is below 15 %, where yellow begins``"""
     low, high = (_measured(edge, bands) for edge in bands.edges)
     first, second, third = bands.colors
     following = third if bands.yellow == bands.red else second
@@ -130,17 +178,11 @@ def _color_sentence(prediction: Prediction, bands: Bands) -> str:
         first: f"That is below {low}, where {following} begins",
         second: f"That is between {low}, where {second} begins, and {high}, where {third} begins",
         third: f"That is {high} or more, where {third} begins",
-    }[color]
-    return f"{color.capitalize()}: {_subject(prediction, bands)}. {where}."
+    }
+    return where[color]
 
 
 def _subject(prediction: Prediction, bands: Bands) -> str:
-    from rowcast.entrypoints.cli.writing import odds
-
-    if bands.measure == "profit":
-        decision = prediction.decision
-        assert decision is not None and decision.expected_profit is not None
-        return f"{_MEASURES['profit']} is {money(decision.expected_profit - (decision.expected_if_declined or 0.0))}"
     if bands.of is not None:
         chance = (prediction.probabilities or {})[bands.of]
         return f"the probability of {bands.of} is {_percent(chance, bands.edges)}{odds(chance)}"

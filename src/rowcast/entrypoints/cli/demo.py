@@ -32,10 +32,11 @@ SHOWN_IMPORTANCE = 6
 SHOWN_REASONS = 5
 
 
-def run_demo(client: Client, console: Console, first: Sequence[str] = ()) -> None:
+def run_demo(client: Client, console: Console, first: Sequence[str] = (), *, ends: bool = False) -> None:
     """Upload the built-in example, train on it, and predict one of its rows; about half a minute of work.
 
     ``first`` are the commands without which those it proposes at the end would not find the server, or not be found.
+    When the server ``ends`` with this, none of its addresses is said.
     """
     with example() as (table_file, dictionary_file):
         upload(client, console, table_file, dictionary_file)
@@ -43,7 +44,7 @@ def run_demo(client: Client, console: Console, first: Sequence[str] = ()) -> Non
         version = client.models.version(NAME, result.best_version)
         show_importance(console, version)
         predict(client, console, version, first_row(table_file))
-    farewell(client, console, first)
+    farewell(client, console, first, ends=ends)
 
 
 @contextmanager
@@ -132,13 +133,16 @@ def may_be_unknown(version: ModelVersionDetail) -> str | None:
     return next((name for name in ranked if name in free), None)
 
 
-def farewell(client: Client, console: Console, first: Sequence[str]) -> None:
+def farewell(client: Client, console: Console, first: Sequence[str], *, ends: bool) -> None:
     """Where to look and what to try next."""
     heading(console, "4. Your turn")
-    console.print(f"API documentation, to try in a browser: {client.url}/api/docs", soft_wrap=True)
-    console.print("  To sign in there, once, within a quarter of an hour (later: rowcast link):")
-    console.print(f"  {client.account.link().url}&next=/api/docs", soft_wrap=True)
-    console.print("Your own table, in another terminal:")
+    if ends:
+        console.print("This server ends now. To go on with one of your own, and your own table:")
+    else:
+        console.print(f"API documentation, to try in a browser: {client.url}/api/docs", soft_wrap=True)
+        console.print("  To sign in there, once, within a quarter of an hour (later: rowcast link):")
+        console.print(f"  {client.account.link().url}&next=/api/docs", soft_wrap=True)
+        console.print("Your own table, in another terminal:")
     for line in (
         *first,
         "rowcast datasets add YOUR.csv",

@@ -161,6 +161,7 @@ def server(session: Session) -> Iterator[Finding]:
         ok = state == "ok"
         yield Finding(name, "ok" if ok else "problem", str(state), "" if ok else "See the server's log.")
     yield key(session)
+    yield from licence(session)
 
 
 def key(session: Session) -> Finding:
@@ -171,6 +172,25 @@ def key(session: Session) -> Finding:
     except RowcastError as error:
         return Finding("key", "problem", error.message, "Give one with --api-key or ROWCAST_API_KEY.")
     return Finding("key", "ok", f"{me.name} ({me.role})")
+
+
+def licence(session: Session) -> Iterator[Finding]:
+    """How the server's licence stands; nothing for who may not see it."""
+    from rowcast.errors import RowcastError
+
+    try:
+        found = session.client.licence.status()
+    except RowcastError:
+        return
+    if found.customer is None:
+        yield Finding("licence", "ok", "none is needed")
+        return
+    message = f"{found.state}, of {found.customer}; {found.seats_taken} of {found.seats} seats are taken"
+    if not found.warning:
+        yield Finding("licence", "ok", message)
+        return
+    state: Literal["note", "problem"] = "problem" if found.state == "ended" else "note"
+    yield Finding("licence", state, message, found.warning)
 
 
 def _absent(url: str) -> Finding:

@@ -55,7 +55,8 @@ def draft(client: Client, model: str, options: Options, start: Policy, version: 
     fields = start.model_dump(mode="json", exclude_none=True) if options.file is None else read_policy(options.file)
     bands = _comparable(dict(fields.get("bands") or {}), options.measure)
     if options.good is not None or options.bad is not None:
-        fields["payoff"] = _payoff(client, model, options, bands, version)
+        classes = client.models.version(model, version).classes
+        fields["payoff"] = _payoff(options, classes, bands | options.bands, fields.get("payoff"))
     if options.bands or options.best:
         fields["bands"] = bands | options.bands
     if options.best:
@@ -125,20 +126,37 @@ def amount(text: str) -> Any:
     return {"column": text.strip()}
 
 
-def _payoff(client: Client, model: str, options: Options, bands: dict[str, Any], version: int | None) -> dict[str, Any]:
+def _payoff(
+    options: Options, classes: Sequence[str], bands: dict[str, Any], before: dict[str, Any] | None
+) -> dict[str, Any]:
     if options.good is None or options.bad is None:
         raise typer.BadParameter("Give both --good and --bad: what accepting a good and a bad case earns.")
-    good, bad = _good_and_bad(client.models.version(model, version).classes, bands | options.bands)
+    good, bad = _good_and_bad(classes, bands, before)
     return {"accept": {good: amount(options.good), bad: amount(options.bad)}}
 
 
-def _good_and_bad(classes: Sequence[str], bands: dict[str, Any]) -> tuple[str, str]:
-    """Of two classes the good and the bad one: what is decided on is bad where a high probability is red."""
+def _good_and_bad(classes: Sequence[str], bands: dict[str, Any], before: dict[str, Any] | None) -> tuple[str, str]:
+    """Of two classes the good and the bad one: what is decided on is bad where a high probability is red. Where a
+    profit is decided on, whose high is always green, they are what they were in the payoff ``before``."""
     if len(classes) != 2:
         raise typer.BadParameter("--good and --bad are for two classes: write the payoff of others into a --file.")
     of = bands.get("of") or classes[1]
     other = classes[0] if of == classes[1] else classes[1]
+    if bands.get("measure") == "profit":
+        return (of, other) if _best_before(before) == of else (other, of)
     return (of, other) if bands.get("high") == "green" else (other, of)
+
+
+def _best_before(payoff: dict[str, Any] | None) -> str | None:
+    """The class whose cases earned most, as far as the factors of its amounts tell."""
+    if payoff is None:
+        return None
+    if payoff.get("credit"):
+        return str(payoff["credit"]["good"])
+    worth: dict[str, float] = {
+        name: given["times"] if isinstance(given, dict) else given for name, given in payoff["accept"].items()
+    }
+    return max(worth, key=lambda name: worth[name])
 
 
 def _best(client: Client, model: str, fields: dict[str, Any], version: int | None) -> dict[str, float]:

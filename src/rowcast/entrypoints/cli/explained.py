@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rowcast.entrypoints.cli.session import clean, prose
@@ -11,22 +12,27 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from rowcast.errors import Problem
     from rowcast.scoring.views import Band, Explanation, Prediction, Similar
 
 BAR_WIDTH = 12
-_UNITS = {
+_LEGENDS = {
     "log_odds": "The longer the bar, the more it matters: + raises, - lowers. (The figures are log odds; from "
     "those of an average case they lead to the model's score.)",
-    "number": "The longer the bar, the more it adds (+) or takes away (-); together they add up to the prediction.",
-    "probability": "Each bar stands alone: what changes with a typical value instead. They do not add up.",
+    "number": "The longer the bar, the more it adds (+) or takes away (-). All together, and {base} with which the "
+    "model begins whatever the case, they make the prediction.",
+    "alone": "Each bar stands alone: what changes with a typical value instead. They do not add up.",
 }
 
 
-def show_reasons(console: Console, prediction: Prediction) -> None:
-    """What cases scored alike came to, then the reasons with a bar for each."""
+def show_reasons(console: Console, prediction: Prediction, *, legend: bool = True) -> None:
+    """What of the row the model has never met, what cases scored alike came to, then the reasons with a bar for each;
+    with a ``legend`` what the bars mean."""
     explained = prediction.explanation
     if explained is None:
         return
+    for line in note_lines(prediction.notes or ()):
+        prose(console, line)
     if explained.similar is not None:
         prose(console, similar_sentence(explained.similar, explained.of, prediction.probability or 0.0))
     elif explained.band is not None and explained.band.inside is not None:
@@ -39,7 +45,20 @@ def show_reasons(console: Console, prediction: Prediction) -> None:
     console.print(reasons_table(explained))
     if rest := rest_sentence(explained):
         prose(console, rest, "dim")
-    prose(console, _UNITS[explained.unit], "dim")
+    if legend:
+        said = _LEGENDS["alone" if explained.base is None else explained.unit]
+        prose(console, said.format(base=_number(explained.base or 0.0)), "dim")
+
+
+def note_lines(notes: Sequence[Problem]) -> list[str]:
+    """What is new to the model, which calls for care, and what is merely rare, which is usual where there are many
+    categories."""
+    new = " ".join(note.message for note in notes if note.code != "category_rare")
+    rare = [str(note.field) for note in notes if note.code == "category_rare"]
+    lines = [f"Take this answer with care, it is about something new to the model: {new}"] if new else []
+    if rare:
+        lines.append(f"Told the model nothing, being values too rare to learn from, or new: {', '.join(rare)}.")
+    return lines
 
 
 def similar_sentence(similar: Similar, of: str, probability: float) -> str:
@@ -57,19 +76,21 @@ def similar_sentence(similar: Similar, of: str, probability: float) -> str:
 
 
 def band_sentence(band: Band, inside: float) -> str:
-    """What cases with such a predicted number come to on average; ``inside`` is how often the interval held it."""
+    """What cases with such a predicted number came to on average; ``inside`` is how often the interval held it."""
     mean, low, high = (_number(value) for value in (band.observed, band.observed_low, band.observed_high))
-    kept = f"in {_percent(inside)} of them the interval held the true number"
-    return f"Such cases come to {mean} on average ({low} to {high}); so did {_alike(band)}, and {kept}."
+    return (
+        f"Checked on cases with a known outcome that the model had not learned from: the {band.count:,}{_alike(band)} "
+        f"came to {mean} on average (of all such cases it may be anything from {low} to {high}), and in "
+        f"{_percent(inside)} of them the true number lay where it was said to lie."
+    )
 
 
 def _alike(band: Band) -> str:
-    """``400 held-out rows predicted between 10 and 20.5``"""
-    rows = f"{band.count:,} held-out rows"
+    """``predicted between 10 and 20.5``, with a space before it; nothing for all there are."""
     ends = [_number(end) for end in (band.low, band.high) if end is not None]
     if len(ends) == 2:
-        return f"{rows} predicted between {ends[0]} and {ends[1]}"
-    return f"{rows} predicted {'below' if band.low is None else 'above'} {ends[0]}" if ends else rows
+        return f" predicted between {ends[0]} and {ends[1]}"
+    return f" predicted {'below' if band.low is None else 'above'} {ends[0]}" if ends else ""
 
 
 def reasons_table(explanation: Explanation) -> Table:
@@ -90,7 +111,9 @@ def reasons_table(explanation: Explanation) -> Table:
 
 def size(contribution: float, unit: str) -> str:
     """The contribution with its sign, in points for a probability."""
-    return f"{100 * contribution:+.1f} points" if unit == "probability" else f"{contribution:+,.3g}"
+    if unit == "probability":
+        return f"{100 * contribution:+.1f} points"
+    return f"{contribution:+,.0f}" if abs(contribution) >= 1000 else f"{contribution:+,.3g}"
 
 
 def rest_sentence(explanation: Explanation) -> str:

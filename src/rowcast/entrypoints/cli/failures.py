@@ -25,6 +25,20 @@ CODES: dict[type[RowcastError], int] = {
 
 SHOWN_PROBLEMS = 20
 
+_ADDRESS = "Is this the address of a Rowcast server, and nothing more? See --url and ROWCAST_URL."
+_SIGN_IN = "Sign in again with `rowcast login`, or give another key with --api-key or ROWCAST_API_KEY."
+HINTS = {
+    "key_missing": "Sign in with `rowcast login`, or give a key with --api-key or ROWCAST_API_KEY; `rowcast up` leaves "
+    "one in its data folder.",
+    "key_unknown": _SIGN_IN,
+    "key_expired": _SIGN_IN,
+    "key_revoked": _SIGN_IN,
+    "sign_in_refused": "Try again. An administrator makes a link for a new password: rowcast users link NAME. "
+    "With a key, sign in by `rowcast login --key`.",
+    **dict.fromkeys(("not_found", "http_404", "http_405", "unexpected_answer", "connection_lost"), _ADDRESS),
+}
+"""What to do next on a command line, by the codes of errors that do not know that they are shown on one."""
+
 
 def exit_code(error: RowcastError) -> int:
     return CODES[type(error)]
@@ -38,8 +52,8 @@ def lines(error: RowcastError) -> Iterator[str]:
             yield f"  {place(problem)}{problem.message}"
     if (more := len(error.problems) - SHOWN_PROBLEMS) > 0:
         yield f"  and {more} more"
-    if isinstance(error, errors.Unauthenticated):
-        yield "  Give a key with --api-key or ROWCAST_API_KEY; `rowcast up` leaves one in its data folder."
+    if error.code in HINTS:
+        yield f"  {HINTS[error.code]}"
 
 
 def place(problem: Problem) -> str:

@@ -72,7 +72,10 @@ def logout(session: Session) -> None:
 def _given(url: str) -> Credentials:
     from rowcast.client.credentials import Credentials, resolve
 
-    return Credentials(url, resolve(url, sys.stdin.readline().strip() or None).api_key)
+    key = sys.stdin.readline().strip()
+    if not key:
+        raise typer.BadParameter("Standard input holds no key. Write it there: rowcast login --key < FILE")
+    return Credentials(url, resolve(url, key).api_key)
 
 
 def _made(session: Session, url: str, user: str | None) -> Credentials:

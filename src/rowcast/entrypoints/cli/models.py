@@ -9,7 +9,7 @@ import typer
 
 from rowcast.entrypoints.cli.command import command
 from rowcast.entrypoints.cli.session import Session, clean
-from rowcast.entrypoints.cli.training import follow, started
+from rowcast.entrypoints.cli.training import follow, next_step, started, wait
 from rowcast.entrypoints.cli.written import scalar, versioned
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rowcast.models.views import Algorithm, AliasEvent, Model, ModelVersion, ModelVersionDetail
 
 app = typer.Typer(no_args_is_help=True, help="Models: compare, promote, roll back, take away.")
+importing = typer.Typer(no_args_is_help=True, help="Models that were made elsewhere.")
+app.add_typer(importing, name="import")
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the model.")]
 ReferenceArgument = Annotated[
@@ -145,6 +147,31 @@ def export(
         session.emit({"model": name, "version": number, "path": str(path), "size_bytes": path.stat().st_size})
     else:
         session.say(f"Wrote {name}@{number} to {path} ({path.stat().st_size:,} bytes).")
+        session.note("In it, golden.json holds up to ten rows of the table that it learned from: mind who gets it.")
+
+
+@command(importing, "mlflow")
+def import_from_mlflow(
+    session: Session,
+    source: Annotated[
+        str,
+        typer.Argument(metavar="NAME[@ALIAS|/VERSION]", help="A model of MLflow; its newest version by default."),
+    ],
+    model: Annotated[str | None, typer.Option("--as", help="What it is called here; by default the same.")] = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Let it serve when done.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
+) -> None:
+    """Make a model that is registered in MLflow a version here: ONNX, LightGBM, XGBoost, CatBoost, scikit-learn."""
+    task = session.client.import_model(source, model=model, promote=promote)
+    if no_wait:
+        started(session, task)
+        return
+    result = session.client.result(wait(session, task))
+    if session.json:
+        session.emit(result)
+    else:
+        session.say(f"{source} is {result.model}@{result.best_version} ({result.candidates[0].algorithm}).")
+        session.note(f"Next: {next_step(result)}")
 
 
 @command(app, "algorithms")
@@ -213,7 +240,8 @@ def _list(found: list[Model]) -> RenderableType:
 def _versions(found: list[ModelVersion]) -> RenderableType:
     from rowcast.entrypoints.cli.tables import find, metric, metric_names, moment, table
 
-    names = metric_names([version.metrics for version in found], found[0].metrics[0].name) if found else []
+    primary = next((version.metrics[0].name for version in found if version.metrics), "")
+    names = metric_names([version.metrics for version in found], primary)
     rows = [
         (
             version.number,

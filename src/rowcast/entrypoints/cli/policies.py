@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from rowcast.models.decide.policy import Policy
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from rowcast.errors import Problem
     from rowcast.models.views import PolicyPreview, PolicyVersion, ProfitCurve, ProfitPoint, Spread
 
 
@@ -154,7 +156,11 @@ def _policy(found: PolicyVersion) -> RenderableType:
 
     why = f": {found.comment}" if found.comment else ""
     lines = [f"Policy {found.number} of {found.model}, set {moment(found.created_at)} by {found.created_by}{why}"]
-    return clean("\n".join([*lines, *_sentences(found.policy)]))
+    return clean("\n".join([*lines, *_sentences(found.policy), *_warnings(found.warnings)]))
+
+
+def _warnings(found: Iterable[Problem]) -> list[str]:
+    return [f"! {warning.message}" for warning in found]
 
 
 def _sentences(policy: Policy) -> list[str]:
@@ -188,7 +194,9 @@ def _preview(found: PolicyPreview) -> RenderableType:
     if found.colors:
         parts.append(_colors(found))
     if found.profit is not None:
-        parts.append(_curve(found.profit))
+        parts.append(_curve(found.profit, recommends=not found.warnings))
+    if found.warnings:
+        parts.append(clean("\n".join(_warnings(found.warnings))))
     return Group(*parts)
 
 
@@ -222,7 +230,7 @@ def _spread(found: Spread | None, write: object) -> str:
     return f"{write(found.value)} ({write(found.low)} to {write(found.high)})"
 
 
-def _curve(curve: ProfitCurve) -> RenderableType:
+def _curve(curve: ProfitCurve, *, recommends: bool) -> RenderableType:
     from rich.console import Group
 
     from rowcast.entrypoints.cli.decided import money
@@ -249,7 +257,11 @@ def _curve(curve: ProfitCurve) -> RenderableType:
     ]
     headers = ("threshold", "at", "accepted", "profit of all", "of each")
     title = f"Profit by threshold of the probability of {curve.of}; cases {curve.accepted} it are accepted:"
-    return Group(clean("\n".join([title, *drawn])), table(headers, rows, right=headers[1:]), clean(_expectation(curve)))
+    return Group(
+        clean("\n".join([title, *drawn])),
+        table(headers, rows, right=headers[1:]),
+        clean(_expectation(curve, recommends)),
+    )
 
 
 def _floor(curve: ProfitCurve) -> float:
@@ -259,12 +271,12 @@ def _floor(curve: ProfitCurve) -> float:
     return without - gained if gained > 0 else min(point.profit for point in curve.points)
 
 
-def _expectation(curve: ProfitCurve) -> str:
+def _expectation(curve: ProfitCurve, recommends: bool) -> str:
     from rowcast.entrypoints.cli.decided import money
     from rowcast.entrypoints.cli.tables import counted
 
     said = f"With a threshold chosen so, a new case earns about {_spread(curve.new_cases, money)}."
     more = curve.each.profit - curve.best.profit
-    if more > abs(curve.best.profit) * _WORTH_SAYING:
+    if recommends and more > abs(curve.best.profit) * _WORTH_SAYING:
         said += f" Decided on by the expected profit of each, all earned {money(more)} more: see --measure profit."
     return f"{said} Left out: {counted(curve.unknown, 'case')} with an unknown amount." if curve.unknown else said

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rowcast.datasets.reading.headers import clean_header
+from rowcast.datasets.reading.ragged import RaggedRow
 from rowcast.datasets.reading.sniffing import HEAD_BYTES, file_format, narrow_encoding, sniff_dialect, wide_encoding
 from rowcast.errors import InvalidInput, Problem
 
@@ -31,13 +32,21 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Unread:
+    """What there is of a row that has more or fewer cells than the header, and what is wrong with it."""
+
+    row: Row
+    problem: Problem
+
+
+@dataclass(frozen=True)
 class Rows:
     """Rows as they come, the columns where the format names them first, and the delimiter of a CSV.
 
     ``typed`` is whether they were written by hand on the command line, where an unknown name is a slip of the pen.
     """
 
-    rows: Iterator[Row]
+    rows: Iterator[Row | Unread]
     columns: list[str] | None = None
     delimiter: str = ","
     typed: bool = False
@@ -156,18 +165,18 @@ def _csv(file: IO[bytes], stack: ExitStack) -> Rows:
     return Rows(_csv_rows(reader, header), header, delimiter)
 
 
-def _csv_rows(reader: Iterator[list[str]], header: list[str]) -> Iterator[Row]:
-    number = 0
+def _csv_rows(reader: Any, header: list[str]) -> Iterator[Row | Unread]:
+    number, line = 0, reader.line_num + 1
     while (cells := _guarded(next, reader, None)) is not None:
+        begins, line = line, reader.line_num + 1
         if not any(cell.strip() for cell in cells) and len(cells) <= 1:
             continue
         number += 1
-        if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-            message = f"has {len(cells)} cells; the header names {len(header)} columns"
-            raise InvalidInput(
-                "ragged_row", "A row has too many cells.", [Problem(code="ragged_row", message=message, row=number)]
-            )
-        yield dict(zip(header, cells, strict=False))
+        row = dict(zip(header, cells, strict=False))
+        if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
+            yield Unread(row, RaggedRow(number, begins, len(cells)).problem(len(header)))
+        else:
+            yield row
     if not number:
         raise InvalidInput("file_no_rows", "The file has a header but no rows.")
 

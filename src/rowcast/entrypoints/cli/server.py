@@ -1,4 +1,4 @@
-"""``rowcast up``, ``demo``, ``api`` and ``worker``: how they ask for what only ``__main__`` knows how to make."""
+"""``rowcast up``, ``demo``, ``api``, ``worker``, ``migrate``: how they ask for what only ``__main__`` can make."""
 
 from __future__ import annotations
 
@@ -33,8 +33,19 @@ Serve = Callable[[Options, Started], int]
 Work = Callable[[Options, Callable[[], None]], int]
 """Take tasks with these settings until interrupted; returns the exit code. Calls back once it does."""
 
+Migrate = Callable[[Options], int]
+"""Bring the database of these settings up to date; returns the exit code."""
+
 Show = Callable[[Options, Started, bool], int]
 """The same, but when the flag is set, stop again when ``started`` returns."""
+
+Front = Callable[[Options, str, int, Callable[[str], None]], int]
+"""Show the dashboard of the server at that address on that port until interrupted; calls back with its own address."""
+
+DASHBOARD_PORT = 8501
+
+Pages = Callable[[Options, int, Callable[[str], None]], int]
+"""Open MLflow's pages at a port until interrupted, or only say where they are; returns the exit code."""
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]", show_default=False)]
 PortOption = Annotated[
@@ -56,6 +67,9 @@ class Servers:
     demo: Show
     api: Serve
     worker: Work
+    migrate: Migrate
+    mlflow: Pages
+    dashboard: Front
 
 
 def register(app: typer.Typer, servers: Servers) -> None:
@@ -101,6 +115,33 @@ def register(app: typer.Typer, servers: Servers) -> None:
         options = _given(data_dir=data_dir, workers=workers, log_level=log_level)
         started = lambda: session.say("Rowcast takes tasks. Stop it with Ctrl-C.")  # noqa: E731
         raise typer.Exit(servers.worker(options, started))
+
+    @command(app, "migrate")
+    def migrate(session: Session, data_dir: FolderOption = None, log_level: LogLevelOption = None) -> None:
+        """Bring the database up to date, once it is there, and leave. Servers do so as well when they start."""
+        raise typer.Exit(servers.migrate(_given(data_dir=data_dir, log_level=log_level)))
+
+    @command(app, "dashboard")
+    def dashboard(
+        session: Session,
+        api: Annotated[
+            str | None, typer.Option(help="Address of the server; by default that of the other commands.")
+        ] = None,
+        host: HostOption = None,
+        port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = DASHBOARD_PORT,
+        log_level: LogLevelOption = None,
+    ) -> None:
+        """Show the pages of a server in a process, and on a machine, of their own; `rowcast up` has them anyway."""
+        from rowcast.client.credentials import resolve
+
+        def started(url: str) -> None:
+            if session.json:
+                session.emit({"url": url})
+            else:
+                session.say(f"The dashboard is at {url}. Stop it with Ctrl-C.")
+
+        options = _given(host=host, log_level=log_level)
+        raise typer.Exit(servers.dashboard(options, resolve(api or session.url).url, port, started))
 
     @command(app, "demo")
     def demo(
@@ -168,7 +209,7 @@ class Showing:
 
         screen = console(sys.stdout)
         with Client(url, api_key) as client:
-            run_demo(client, screen, self._first())
+            run_demo(client, screen, self._first(), ends=self.leaving)
         if not self.leaving:
             screen.print("\nThe server goes on until Ctrl-C.")
 

@@ -33,6 +33,8 @@ def list_(session: Session) -> None:
     """List all accounts."""
     found = session.client.users.list()
     session.answer(found, lambda: _list(found))
+    if not session.json and (warning := session.client.licence.status().warning):
+        session.note(warning)
 
 
 @command(app, "add")
@@ -105,7 +107,7 @@ def audit(
     session: Session,
     user: Annotated[str | None, typer.Option(help="Only what they did.")] = None,
     action: Annotated[
-        str | None, typer.Option(help="Only this, such as model.promoted; or 'model.' for all of models.")
+        str | None, typer.Option(help="Only this, such as model.promoted; or 'model' for all of models.")
     ] = None,
     subject: Annotated[str | None, typer.Option(help="Only what was done to this.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only from this moment on.")] = None,

@@ -14,6 +14,9 @@ from rowcast.entrypoints.cli.reading import Row
 from rowcast.models.views import ModelVersionDetail
 from rowcast.scoring.views import Interval, Prediction
 
+MOST_CLASSES = 5
+"""Classes that are named beside the predicted one."""
+
 
 class Sink(Protocol):
     """Takes rows with their answers, in order; ``error`` says why a row has none."""
@@ -40,6 +43,7 @@ def columns_of(prediction: Prediction | None, error: str = "") -> Row:
         found |= {name: value for name, value in decided.items() if value is not None}
     if prediction.explanation is not None:
         found["reasons"] = " ".join(reason.sentence for reason in prediction.explanation.reasons)
+        found["notes"] = " ".join(note.message for note in prediction.notes or ())
     return found
 
 
@@ -126,8 +130,11 @@ def sentence(prediction: Prediction, about: ModelVersionDetail | None) -> str:
             f"{odds(prediction.probability)}."
         )
     if prediction.probabilities:
-        ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-        return f"{what}: {prediction.value} ({', '.join(f'{name} {100 * p:.1f} %' for name, p in ranked[:5])})."
+        chances = dict(prediction.probabilities)
+        chance = chances.pop(str(prediction.value))
+        ranked = sorted(chances.items(), key=lambda item: -item[1])[:MOST_CLASSES]
+        others = ", ".join(f"{name}: {100 * share:.1f} %" for name, share in ranked)
+        return f"{what}: {prediction.value}, with a probability of {100 * chance:.1f} % ({others})."
     return f"{what}: {_number(prediction.value)}.{_between(prediction.interval)}"
 
 
@@ -148,7 +155,9 @@ def odds(probability: float) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) and abs(value) < 1e6 else f"{value:,}"
+    if not isinstance(value, float):
+        return f"{value:,}"
+    return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
 def _apart(name: str, row: Row) -> str:

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.bodies import require_plain
 from rowcast.entrypoints.rest.outcome import LONGEST_WAIT, IdempotencyKey, PreferredWait, wishes
 from rowcast.entrypoints.rest.problems import invalid
 from rowcast.entrypoints.rest.security import RULE_ATTRIBUTE, Rule, Wired
@@ -120,6 +121,7 @@ def _one(name: str, adapter: TypeAdapter[Any], default: Any, data: Mapping[str, 
 
 def _whole(body: type[BaseModel], adapter: TypeAdapter[Any], default: Any, data: dict[str, Any]) -> Any:
     fields = {name: data[name] for name in body.model_fields if name in data}
+    require_plain(fields)
     if not fields and default is None:
         return None
     for removed in data.get("take_away", ()):
@@ -158,6 +160,8 @@ def render(answer: Any, reply: Message) -> Message:
         status, data = answer.status_code, json.loads(bytes(answer.body))
     elif isinstance(answer, BaseModel):
         data = answer.model_dump(mode="json")
+    elif isinstance(answer, list):
+        data = {"items": [one.model_dump(mode="json") for one in answer]}
     if data is None:
         return reply
     fill(reply, _placed(data, reply.DESCRIPTOR, accepted=status == 202))

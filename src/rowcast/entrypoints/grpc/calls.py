@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -123,11 +124,11 @@ def _handled(
     }
 
     def answer(asked: Any, context: grpc.ServicerContext) -> Any:
-        with translated(context, method.full_name):
+        with _traced(services, context, method.full_name), translated(context, method.full_name):
             return how.handler(asked, context, admitted(services, context, how.rule))
 
     def stream(asked: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        with translated(context, method.full_name):
+        with _traced(services, context, method.full_name), translated(context, method.full_name):
             yield from how.handler(asked, context, admitted(services, context, how.rule))
 
     _given_to(threads, answer)
@@ -141,6 +142,21 @@ def _handled(
             return grpc.stream_unary_rpc_method_handler(answer, **options)
         case _:
             return grpc.stream_stream_rpc_method_handler(stream, **options)
+
+
+@contextmanager
+def _traced(services: Services, context: grpc.ServicerContext, name: str) -> Iterator[None]:
+    if not services.traces.on:
+        yield
+        return
+    sent = dict(context.invocation_metadata()).get("traceparent", "")
+    with services.traces.span(name, "server", str(sent)) as span:
+        try:
+            yield
+        finally:
+            code = context.code()  # type: ignore[attr-defined]
+            if code not in (None, grpc.StatusCode.OK):
+                span.tell(error=code.name.lower())
 
 
 def admitted(services: Services, context: grpc.ServicerContext, rule: Rule | None) -> Principal | None:
@@ -161,6 +177,18 @@ def caller(services: Services, context: grpc.ServicerContext) -> Principal:
         Unauthenticated: there is none, or it is not a valid one.
         TooMany: the caller has a limit of requests a second, and reached it.
     """
+    principal = identified(services, context)
+    if principal.limits is not None:
+        services.rates.take(principal)
+    return principal
+
+
+def identified(services: Services, context: grpc.ServicerContext) -> Principal:
+    """The same without counting it as a call: for a stream, which asks again while it lasts.
+
+    Raises:
+        Unauthenticated: as ``caller``.
+    """
     caller_address.set(_address(context.peer()))
     sent = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
     scheme, _, value = sent.get("authorization", "").partition(" ")
@@ -168,10 +196,7 @@ def caller(services: Services, context: grpc.ServicerContext) -> Principal:
     if not key:
         message = "An API key is needed in the metadata: 'authorization' with 'Bearer rc_...', or 'x-api-key'."
         raise Unauthenticated("key_missing", message)
-    principal = services.keyring.remembered(key) or services.keyring.authenticate(key)
-    if principal.limits is not None:
-        services.rates.take(principal)
-    return principal
+    return services.keyring.remembered(key) or services.keyring.authenticate(key)
 
 
 def _address(peer: str) -> str:

@@ -135,7 +135,8 @@ class Inference:
     ) -> v2.ModelInferResponse:
         assert principal is not None
         found = self._served(principal, asked.model_name, asked.model_version)
-        done = infer_now(self._services, principal, found, partial(_call, asked))
+        body = asked.SerializeToString(deterministic=True)
+        done = infer_now(self._services, principal, found, body, partial(_call, asked))
         return _reply(done.asked, done.model.name, done.model.number, done.receipt, done.outputs)
 
     def _infer_stream(

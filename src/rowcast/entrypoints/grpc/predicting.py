@@ -120,7 +120,7 @@ def _put(prediction: predictions.Prediction, answer: Answer) -> None:
         prediction.probabilities.update(answer.probabilities)
     rest: Mapping[str, Any] = {
         name: msgspec.to_builtins(part)
-        for name in ("interval", "decision", "explanation")
+        for name in ("interval", "decision", "explanation", "notes")
         if (part := getattr(answer, name)) is not None
     }
     if rest:

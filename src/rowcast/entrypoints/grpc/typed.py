@@ -10,11 +10,11 @@ import msgspec
 
 from rowcast.accounts.principal import Principal
 from rowcast.datasets import dictionary
-from rowcast.entrypoints.grpc.calls import Handler, admitted
+from rowcast.entrypoints.grpc.calls import Handler, admitted, identified
 from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.grpc.predicting import body_of, predicted, to_score
 from rowcast.entrypoints.rest import outcome, tasks
-from rowcast.entrypoints.rest.security import PREDICTING
+from rowcast.entrypoints.rest.security import PREDICTING, READING
 from rowcast.entrypoints.services import Services
 from rowcast.errors import Unavailable
 from rowcast.models import registry
@@ -91,18 +91,22 @@ class Typed:
         return reply
 
     def _watch(self, asked: v1.WatchTaskRequest, context: Context, principal: Principal | None) -> Iterator[Task]:
-        assert principal is not None
-        for task in self._loop.watch(self._changes(principal, asked.task_id), context):
+        for task in self._loop.watch(self._changes(context, asked.task_id), context):
             reply = Task()
             fill(reply, task.model_dump(mode="json"))
             yield reply
 
-    async def _changes(self, principal: Principal, task_id: str) -> AsyncIterator[TaskView]:
-        task = await outcome.current(self._services, principal, task_id)
+    async def _changes(self, context: Context, task_id: str) -> AsyncIterator[TaskView]:
+        async def look() -> TaskView:
+            still = await asyncio.to_thread(identified, self._services, context)
+            READING.check(still)
+            return await outcome.current(self._services, still, task_id)
+
+        task = await look()
         yield task
         while not task.state.final:
             try:
-                async for later in outcome.follow(self._services, principal, task_id, LOOK_AGAIN_SECONDS):
+                async for later in self._services.notices.follow(task_id, look, timeout=LOOK_AGAIN_SECONDS):
                     if later != task:
                         yield later
                     task = later

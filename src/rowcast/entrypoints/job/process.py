@@ -1,8 +1,8 @@
 """One job in a process of its own: a request on standard input, JSON lines on standard output.
 
-The request is one line ``{"job", "storage_url", "arguments", "memory_bytes", "niceness"}``; the answers are any number
-of ``{"progress": ...}`` and then one ``{"result": ...}`` or ``{"error": ...}``. When standard input ends, whoever
-started this process is gone, and it ends at once.
+The request is one line ``{"job", "storage_url", "storage_options", "arguments", "memory_bytes", "niceness"}``; the
+answers are any number of ``{"progress": ...}`` and then one ``{"result": ...}`` or ``{"error": ...}``. When standard
+input ends, whoever started this process is gone, and it ends at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from rowcast.datasets.ports import Progress, Storage
 from rowcast.errors import Internal, RowcastError, Unavailable
@@ -35,7 +35,13 @@ _OUT_OF_MEMORY = (
 _OUR_FAULT = "This failed by a fault in Rowcast. Ask the operator to look at the server's log."
 
 
-def serve(jobs: Mapping[str, str], open_storage: Callable[[str], Storage]) -> None:
+class OpenStorage(Protocol):
+    """Opens the storage at an address, reached by these options."""
+
+    def __call__(self, url: str, options: Mapping[str, str], /) -> Storage: ...
+
+
+def serve(jobs: Mapping[str, str], open_storage: OpenStorage) -> None:
     """Read the request, run the job that it names and answer. ``jobs`` gives each job's function as ``module:name``."""
     answers = _claim_standard_output()
     request = json.loads(sys.stdin.buffer.readline() or b"{}")
@@ -46,7 +52,8 @@ def serve(jobs: Mapping[str, str], open_storage: Callable[[str], Storage]) -> No
     say = _Speaker(answers)
     try:
         job = _find(jobs, request["job"])
-        say.message({"result": job(open_storage(request["storage_url"]), say.progress, **request["arguments"])})
+        storage = open_storage(request["storage_url"], request["storage_options"])
+        say.message({"result": job(storage, say.progress, **request["arguments"])})
     except BaseException as error:  # noqa: BLE001  (whatever it is, whoever waits gets an answer)
         ours = _as_ours(error)
         if ours is not error:  # to the operator's log only, for a traceback may hold data

@@ -82,7 +82,7 @@ class MlflowScoring:
         return _predictions(scored.reply)
 
     def _scored(self, principal: Principal, found: Served, kind: str, body: bytes) -> Scored:
-        return score_rows(self._services, principal, found, rows_of(kind, body, found.model.schema))
+        return score_rows(self._services, principal, found, body, rows_of(kind, body, found.model.schema))
 
 
 class _Reply(msgspec.Struct):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from rowcast.accounts.access import SIGN_IN_HOURS, Opened
 from rowcast.accounts.audit import caller_address
+from rowcast.accounts.identities import linked_of
 from rowcast.accounts.links import Purpose
 from rowcast.accounts.oneself import account_of, profile_of, sessions_of
 from rowcast.accounts.principal import Principal
@@ -18,6 +19,7 @@ from rowcast.accounts.profile import (
     Account,
     BrowserSession,
     Credentials,
+    LinkedIdentity,
     LinkToken,
     NewAccount,
     NewEmail,
@@ -52,6 +54,7 @@ public = APIRouter(tags=["accounts"], route_class=JsonRoute, dependencies=[Depen
 router = APIRouter(tags=["accounts"], route_class=JsonRoute)
 
 SessionId = Annotated[str, Path(max_length=32, description="Id of the session.")]
+IdentityId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$", description="Id of the linked identity.")]
 
 
 @public.post("/session", status_code=201, responses=documented(401, 403, 429, 503))
@@ -149,6 +152,19 @@ def list_sessions(services: Wired, principal: Owner) -> list[BrowserSession]:
 def end_other_session(services: Wired, principal: Owner, session_id: SessionId) -> None:
     """Sign a browser out. Servers notice within five seconds."""
     _end(services, principal, session_id)
+
+
+@router.get("/account/identities", responses=documented(401, 403))
+def list_identities(services: Wired, principal: Owner) -> list[LinkedIdentity]:
+    """What one can sign in with at GitHub and other providers, the oldest first. The page `/account` links others."""
+    with services.database.reading() as session:
+        return linked_of(session, principal)
+
+
+@router.delete("/account/identities/{identity_id}", status_code=204, responses=documented(401, 403, 404, 409))
+def unlink_identity(services: Wired, principal: Owner, identity_id: IdentityId) -> None:
+    """No longer sign in with that: refused with 409 `last_way_in` where there is no password and no other."""
+    services.identities.unlink(principal, identity_id)
 
 
 @router.post("/account/link", status_code=201, responses=documented(401, 403))

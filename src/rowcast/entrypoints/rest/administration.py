@@ -119,7 +119,11 @@ def wanted_deeds(
     user: Annotated[str | None, Query(max_length=200, pattern=WRITABLE, description="Only what they did.")] = None,
     action: Annotated[
         str | None,
-        Query(max_length=50, pattern=WRITABLE, description="Only this; with a dot at the end, all that begin so."),
+        Query(
+            max_length=50,
+            pattern=WRITABLE,
+            description="Only this, or with its first word alone all of these: `model`.",
+        ),
     ] = None,
     subject: Annotated[
         str | None, Query(max_length=200, pattern=WRITABLE, description="Only what was done to this.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from rowcast import __version__
+from rowcast.entrypoints.dashboard import paths
 from rowcast.entrypoints.measures import Measures
 from rowcast.entrypoints.mlflow.app import MlflowScoring
 from rowcast.entrypoints.rest import (
@@ -16,12 +18,15 @@ from rowcast.entrypoints.rest import (
     credits,
     datasets,
     documentation,
+    dvc,
     figures,
     file_predictions,
+    front,
     health,
     keys,
     licence,
     metrics,
+    model_imports,
     models,
     openapi,
     policies,
@@ -29,16 +34,20 @@ from rowcast.entrypoints.rest import (
     problems,
     receipts,
     sharing,
+    storage,
     tasks,
     trainings,
     what_if,
 )
+from rowcast.entrypoints.rest.at_once import Answering
+from rowcast.entrypoints.rest.browsers import first
 from rowcast.entrypoints.rest.hot_path import HotPath
 from rowcast.entrypoints.rest.limits import BodyLimit
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.pages import installation as pages
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2.app import V2
+from rowcast.traces import Traces
 
 ROUTERS = (
     health.public,
@@ -46,7 +55,9 @@ ROUTERS = (
     account.public,
     account.router,
     datasets.router,
+    dvc.router,
     trainings.router,
+    model_imports.router,
     models.router,
     policies.router,
     predictions.router,
@@ -57,6 +68,7 @@ ROUTERS = (
     figures.router,
     tasks.router,
     licence.router,
+    storage.router,
     sharing.router,
     keys.router,
     administration.router,
@@ -65,18 +77,49 @@ ROUTERS = (
 
 DEFAULT_BODY_BYTES = 64 * 2**20
 
-UPLOADS = re.compile(f"{API}/(datasets|models/[^/]+{file_predictions.FILE_PATH_END})")
-"""Paths of the operations that take a file of any size."""
+UPLOADS = re.compile(f"{API}/(datasets|models/[^/]+{file_predictions.FILE_PATH_END})|{paths.UPLOAD}.+")
+"""Paths of what takes a file of any size."""
 
 
 class _Application(FastAPI):
     """The framework's application, which lets the calls that are made most take the way past it."""
 
     hot_path: HotPath | None = None
+    quick: tuple[HotPath | V2, ...] = ()
     further: tuple[V2 | MlflowScoring, ...] = ()
     measures: Measures | None = None
+    traces: Traces | None = None
+
+    def at_once(self, scope: Scope) -> Answering | None:
+        """See ``at_once.Application``."""
+        if self.traces is not None:
+            return None
+        for door in self.quick:
+            if answering := door.at_once(scope):
+                return self.measures.counted(metrics.name_of, scope, answering) if self.measures else answering
+        return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.traces is not None and scope["type"] == "http":
+            await self._traced(self.traces, scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _traced(self, traces: Traces, scope: Scope, receive: Receive, send: Send) -> None:
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                status, operation = message["status"], metrics.name_of(scope)
+                span.tell(name=operation, **{"http.route": operation, "http.response.status_code": status})
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    span.tell(error=str(status))
+            await send(message)
+
+        method = scope["method"]
+        sent = first(scope["headers"], b"traceparent")
+        with traces.span(method, "server", sent, **{"http.request.method": method}) as span:
+            await self._answer(scope, receive, noted)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.measures and scope["type"] == "http":
             send = self.measures.timed(metrics.name_of, scope, send)
         for door in self.further:
@@ -88,7 +131,7 @@ class _Application(FastAPI):
         await (way or super().__call__)(scope, receive, send)
 
 
-def create_app(services: Services | None = None) -> FastAPI:
+def create_app(services: Services | None = None) -> _Application:
     """The application on wired services; without any it only describes itself."""
     app = _Application(
         title="Rowcast",
@@ -101,9 +144,11 @@ def create_app(services: Services | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.services = services
-    app.hot_path = HotPath(services) if services else None
-    app.further = (V2(services), MlflowScoring(services)) if services else ()
+    if services:
+        app.hot_path, v2 = HotPath(services), V2(services)
+        app.quick, app.further = (app.hot_path, v2), (v2, MlflowScoring(services))
     app.measures = services.measures if services else None
+    app.traces = services.traces if services and services.traces.on else None
     api = APIRouter(prefix=API)
     for router in ROUTERS:
         api.include_router(router)
@@ -111,6 +156,10 @@ def create_app(services: Services | None = None) -> FastAPI:
     app.include_router(metrics.router)
     pages.install(app)
     documentation.install(app)
+    if services and services.settings.dashboard_url:
+        front.install(app, services.settings.dashboard_url)
+    else:
+        documentation.at_front_door(app)
     problems.install(app)
     max_bytes = services.settings.max_body_bytes if services else DEFAULT_BODY_BYTES
     app.add_middleware(BodyLimit, max_bytes=max_bytes, uploads=UPLOADS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from rowcast.datasets.ports import Storage
 
@@ -31,7 +31,7 @@ class _Pipe(io.RawIOBase):
         return taken
 
 
-def zip_stream(storage: Storage, prefix: str, folder: str) -> Iterator[bytes]:
+def zip_stream(storage: Storage, prefix: str, folder: str) -> Generator[bytes, None, None]:
     """The objects under ``prefix`` as the files of ``folder`` in a zip."""
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:

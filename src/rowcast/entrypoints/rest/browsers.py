@@ -9,10 +9,10 @@ from fastapi import Request, Response
 from starlette.types import Scope
 
 from rowcast.accounts.access import Visitor
+from rowcast.accounts.profile import SESSION_COOKIE
 from rowcast.errors import Forbidden
 from rowcast.settings import Settings
 
-COOKIE = "rowcast_session"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -33,7 +33,7 @@ def token_of(headers: Headers) -> str:
         if name == b"cookie":
             for pair in value.decode("latin-1").split(";"):
                 key, _, token = pair.strip().partition("=")
-                if key == COOKIE:
+                if key == SESSION_COOKIE:
                     return token
     return ""
 
@@ -84,12 +84,12 @@ def base_of(request: Request, settings: Settings) -> str:
 def keep(response: Response, token: str, request: Request, settings: Settings) -> None:
     """Give the browser a session's token. The cookie ends with the browser; the session before, when it is idle."""
     secure = settings.secure or request.url.scheme == "https"
-    response.set_cookie(COOKIE, token, path="/", secure=secure, httponly=True, samesite="lax")
+    response.set_cookie(SESSION_COOKIE, token, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def drop(response: Response) -> None:
     """Have the browser forget its session."""
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="lax")
 
 
 def own_path(address: str | None) -> str:

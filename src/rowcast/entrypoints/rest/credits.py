@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from rowcast.credits import accounts, prices
 from rowcast.credits.exporting import Format, export
+from rowcast.credits.ledger import key_limit_of
 from rowcast.credits.queries import Chosen, statement
 from rowcast.credits.views import (
     Credits,
@@ -30,6 +31,7 @@ from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.receipts import MEDIA_TYPES
 from rowcast.entrypoints.rest.references import WRITABLE, ModelReference, Name
 from rowcast.entrypoints.rest.security import Administrator, Analyst, Anyone, Wired
+from rowcast.entrypoints.rest.streams import Stream
 from rowcast.models.references import resolve
 from rowcast.tasks.ledger_check import check_ledger
 
@@ -86,7 +88,7 @@ def export_statement(
     """The statement as a file, oldest first: a line for each transfer."""
     headers = {"Content-Disposition": f'attachment; filename="credits.{format}"'}
     content = export(services.database, principal, wanted, format)
-    return StreamingResponse(content, media_type=MEDIA_TYPES[format], headers=headers)
+    return Stream(content, media_type=MEDIA_TYPES[format], headers=headers)
 
 
 @router.get("/credits/check", responses=documented(401, 403, 503))
@@ -170,4 +172,5 @@ def quote_prediction(
     with services.database.reading() as session:
         model, _, _ = resolve(session, principal, reference)
         credits = accounts.credits_of(session, principal.id, principal.name, services.tariff, services.ledger)
-        return accounts.quote(credits, model.name, prices.price_of(session, model.id), asked, services.tariff)
+        own, left = prices.price_of(session, model.id), accounts.left_with(session, key_limit_of(principal))
+        return accounts.quote(credits, model.name, own, asked, services.tariff, left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from rowcast.accounts.principal import Principal
 from rowcast.datasets import catalogue, dictionary
 from rowcast.datasets.objects import preview_key, source_key
+from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import Kind
 from rowcast.datasets.texts import FreeText
 from rowcast.datasets.views import Dataset, DatasetVersion, DatasetVersionDetail, Preview, TableProfile
@@ -30,6 +32,7 @@ from rowcast.tables import new_id
 from rowcast.tasks import imports
 from rowcast.tasks.admission import Once
 from rowcast.tasks.desk import SubmittedBefore
+from rowcast.tasks.intake import Submitted
 from rowcast.tasks.views import Task, TaskState
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], route_class=JsonRoute)
@@ -69,8 +72,10 @@ DICTIONARY_BODY: dict[str, Any] = {
         },
     }
 }
+ELSEWHERE = {"description": "The file is large, and to be fetched at `Location`: only where the server is set so."}
 FILE_ANSWER: Responses = {
-    200: {"content": {"application/octet-stream": {}}, "description": "The bytes as they were uploaded."}
+    200: {"content": {"application/octet-stream": {}}, "description": "The bytes as they were uploaded."},
+    307: ELSEWHERE,
 }
 SAME: Responses = {200: {"model": DatasetVersionDetail, "description": "These very bytes were there already."}}
 TASK: Responses = {202: {"model": Task, "description": "Still at it: follow the task at `Location`."}}
@@ -114,10 +119,23 @@ async def add_table(
     limits = services.settings
     async with receive(request, services.incoming, limits.max_upload_bytes) as upload:
         file = plain_name(upload.filename or filename or "")
-        called = name or _name_from(file)
+        called = name or name_from(file)
         asked = (called, file, description, overrides)
         once = outcome.once_of(idempotency_key, "add_table", upload.content_hash, *asked)
-        made = await outcome.submitted(partial(_start_import, services, principal, upload, *asked, once))
+        store = partial(_store, services.storage, upload)
+        made = await outcome.submitted(partial(start_import, services, principal, store, *asked, once))
+    return await imported(response, services, principal, made, wait, preferred_wait)
+
+
+async def imported(
+    response: Response,
+    services: Services,
+    principal: Principal,
+    made: Submitted,
+    wait: float,
+    preferred_wait: float | None,
+) -> Any:
+    """The version that an import made, or its task when that takes longer than the caller waits."""
     task = await outcome.settled(services, principal, made.task.id, wait if preferred_wait is None else preferred_wait)
     if task.state is not TaskState.SUCCEEDED or task.result is None:
         return outcome.accepted(task, before=made.before)
@@ -137,7 +155,7 @@ def _kinds(text: str) -> dict[str, Kind]:
         ) from error
 
 
-def _name_from(filename: str) -> str:
+def name_from(filename: str) -> str:
     """A dataset's name from a file's: its stem with everything that may not stand in a name turned into '_'."""
     stem = filename.split(".")[0]
     cleaned = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "_.-") else "_" for sign in stem).strip(
@@ -148,20 +166,25 @@ def _name_from(filename: str) -> str:
     return cleaned[:100]
 
 
-def _start_import(
+def _store(storage: Storage, upload: Upload, key: str) -> str:
+    storage.put_file(key, upload.path, move=True)
+    return upload.content_hash
+
+
+def start_import(
     services: Services,
     principal: Principal,
-    upload: Upload,
+    store: Callable[[str], str],
     name: str,
     filename: str,
     description: str | None,
     kinds: dict[str, Kind],
     once: Once | None,
 ) -> Task:
+    """Have a table imported; ``store`` puts its bytes at a key of the storage and returns their SHA-256."""
     with services.database.reading() as session:
         catalogue.check_may_add(session, principal, name)
     task_id = new_id()
-    services.storage.put_file(imports.upload_key(task_id), upload.path, move=True)
     try:
         return services.desk.submit_import(
             principal,
@@ -170,7 +193,7 @@ def _start_import(
             name=name,
             description=description,
             filename=filename or name,
-            content_hash=upload.content_hash,
+            content_hash=store(imports.upload_key(task_id)),
             kinds=kinds,
             limits=table_limits(services.settings),
         )

@@ -28,7 +28,7 @@ _HEADERS: Mapping[str, str] = {
 
 
 def install(app: FastAPI) -> None:
-    """Serve the OpenAPI document, Swagger at /api/docs and its files beside it, and send the front door there."""
+    """Serve the OpenAPI document, Swagger at /api/docs and its files beside it."""
     app.mount(FILES, StaticFiles(directory=Path(__file__).parent / "swagger"), name="swagger")
 
     @app.get(DOCUMENT, include_in_schema=False)
@@ -46,6 +46,10 @@ def install(app: FastAPI) -> None:
         page = app.state.templates.get_template("docs.html")
         content = page.render(texts=texts, name=principal.name, files=FILES, document=DOCUMENT)
         return HTMLResponse(content, headers=dict(_HEADERS))
+
+
+def at_front_door(app: FastAPI) -> None:
+    """Send whoever comes to the front door there."""
 
     @app.get("/", include_in_schema=False)
     async def front_door() -> RedirectResponse:

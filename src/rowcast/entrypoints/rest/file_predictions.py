@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from rowcast.accounts.principal import Principal
 from rowcast.datasets.reading.counting import most_rows
 from rowcast.entrypoints.rest import outcome
-from rowcast.entrypoints.rest.datasets import FILE_BODY
+from rowcast.entrypoints.rest.datasets import ELSEWHERE, FILE_BODY
 from rowcast.entrypoints.rest.outcome import ENDED, IdempotencyKey, PreferredWait, once_of
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.references import ModelReference, Name, TableVersion, TaskId, version_number
@@ -35,7 +35,8 @@ FILE_ANSWER: Responses = {
     200: {
         "content": {"text/csv": {}, "application/vnd.apache.parquet": {}},
         "description": "The file, as an attachment.",
-    }
+    },
+    307: ELSEWHERE,
 }
 Output = Annotated[
     Literal["csv", "parquet"] | None, Query(description="Format of the answer; that of the file by default.")

@@ -10,8 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import outcome
+from rowcast.entrypoints.rest.at_once import Answering, Whole
 from rowcast.entrypoints.rest.browsers import Headers
-from rowcast.entrypoints.rest.limits import whole_body, within
+from rowcast.entrypoints.rest.limits import check_size, whole_body, within
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.predictions import predicted
 from rowcast.entrypoints.rest.problems import answer_to
@@ -42,35 +43,64 @@ class HotPath:
 
     def way(self, scope: Scope) -> Way | None:
         """What answers the request, when it is plainly one of these operations; None for everything else."""
+        found = self._found(scope)
+        return partial(self._answer, *found) if found else None
+
+    def at_once(self, scope: Scope) -> Answering | None:
+        """The same for a request that has arrived whole: see ``at_once``."""
+        found = self._found(scope)
+        return partial(self._whole, *found, scope) if found else None
+
+    def _found(self, scope: Scope) -> tuple[str, Answer] | None:
+        """The operation that is asked for, and what answers it."""
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
         path: str = scope["path"]
         if path == _TASKS:
-            return partial(self._answer, _SUBMIT, self._submitted)
+            return _SUBMIT, self._submitted
         if not (path.startswith(_START) and path.endswith(_END)):
             return None
         reference = path[len(_START) : -len(_END)]
         if not 0 < len(reference) <= 200 or "/" in reference:
             return None
-        return partial(self._answer, _PREDICT, partial(self._predicted, reference))
+        return _PREDICT, partial(self._predicted, reference)
 
     async def _answer(self, operation: str, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-        services, sent = self._services, scope["headers"]
-        scope["operation"] = operation
+        async def body() -> bytes:
+            return await whole_body(within(scope, receive, self._services.settings.max_body_bytes))
+
         try:
-            limited = within(scope, receive, services.settings.max_body_bytes)
-            principal = await caller(services, scope)
-            PREDICTING.check(principal)
-            status, said, reply = await answer(principal, sent, await whole_body(limited))
+            whole = await self._whole(operation, answer, scope, body)
         except ClientDisconnect:
             return
+        await send({"type": "http.response.start", "status": whole.status, "headers": whole.headers})
+        await send({"type": "http.response.body", "body": whole.body})
+
+    async def _whole(
+        self, operation: str, answer: Answer, scope: Scope, body: bytes | Callable[[], Awaitable[bytes]]
+    ) -> Whole:
+        """The answer, an error too. A body that is yet to come is received once it is known whose it is.
+
+        Raises:
+            ClientDisconnect: nobody waits for one.
+        """
+        services = self._services
+        scope["operation"] = operation
+        try:
+            principal = await caller(services, scope)
+            PREDICTING.check(principal)
+            if not isinstance(body, bytes):
+                body = await body()
+            check_size(len(body), services.settings.max_body_bytes)
+            status, said, reply = await answer(principal, scope["headers"], body)
+        except ClientDisconnect:
+            raise
         except Exception as error:  # noqa: BLE001  (the last to see it)
-            await answer_to(error, operation)(scope, receive, send)
-            return
+            problem = answer_to(error, operation)
+            return Whole(problem.status_code, problem.raw_headers, bytes(problem.body))
         headers = [(b"content-length", b"%d" % len(reply)), (b"content-type", b"application/json")]
         headers += [(name.lower().encode(), value.encode()) for name, value in said.items()]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply})
+        return Whole(status, headers, reply)
 
     async def _predicted(
         self, reference: str, principal: Principal, sent: Headers, body: bytes

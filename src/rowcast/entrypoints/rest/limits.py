@@ -69,6 +69,16 @@ def within(scope: Scope, receive: Receive, max_bytes: int | None) -> Receive:
     return limited
 
 
+def check_size(size: int, max_bytes: int) -> None:
+    """Pass when a body of so many bytes is within the limit.
+
+    Raises:
+        TooLarge: it is not.
+    """
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+
+
 def _too_large(max_bytes: int) -> TooLarge:
     return TooLarge("body_too_large", f"The request is larger than the {max_bytes:,} bytes allowed here.")
 

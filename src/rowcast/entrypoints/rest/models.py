@@ -15,6 +15,7 @@ from rowcast.entrypoints.rest.paging import After, Limit, Page
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.references import ModelReference, Name, VersionNumber
 from rowcast.entrypoints.rest.security import Analyst, Anyone, Wired
+from rowcast.entrypoints.rest.streams import Stream
 from rowcast.errors import NotFound
 from rowcast.models import aliases, registry
 from rowcast.models.references import CHAMPION, find_version
@@ -107,7 +108,11 @@ def delete_model_version(services: Wired, principal: Analyst, name: Name, number
     responses=ZIP | documented(401, 404, 503),
 )
 def export_model_version(services: Wired, principal: Anyone, name: Name, number: VersionNumber) -> StreamingResponse:
-    """The version's bundle as a zip: ONNX, schema, golden rows, model card and a program that runs it alone."""
+    """The version's bundle as a zip: ONNX, schema, golden rows, model card and a program that runs it alone.
+
+    The golden rows, in `golden.json`, are up to ten rows of the table that it learned from, as they were: where those
+    are about people, so is the zip. Whoever sees a model may export it.
+    """
     with services.database.reading() as session:
         _, version = find_version(session, principal, name, number)
         prefix = version.bundle_key
@@ -115,9 +120,7 @@ def export_model_version(services: Wired, principal: Anyone, name: Name, number:
         raise NotFound("bundle_not_found", "This version's files are gone: it was deleted a moment ago, or by hand.")
     folder = f"{name}-{number}"
     headers = {"Content-Disposition": f'attachment; filename="{folder}.zip"'}
-    return StreamingResponse(
-        zip_stream(services.storage, prefix, folder), media_type="application/zip", headers=headers
-    )
+    return Stream(zip_stream(services.storage, prefix, folder), media_type="application/zip", headers=headers)
 
 
 @router.get("/{name}/aliases", responses=documented(401, 404))

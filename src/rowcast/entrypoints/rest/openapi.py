@@ -37,6 +37,7 @@ TAGS = (
     ("credits", "What predictions cost, what you have, and what became of it."),
     ("tasks", "Work in the background: how far it is, its result, stopping it."),
     ("accounts", "Who may do what: people and their API keys."),
+    ("storage", "What the storage holds, held against the database."),
     ("licence", "What a licensed installation may do, and a statement of what was used."),
     ("health", "Whether the server is there and can work, and who is asking."),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
+from rowcast.entrypoints.rest.at_once import Answering, Application
 from rowcast.entrypoints.rest.health import Alive, Readiness
 from rowcast.entrypoints.rest.outcome import API
 from rowcast.entrypoints.rest.problems import RETRY_AFTER_SECONDS, render
@@ -16,12 +17,16 @@ class Opening:
     """ASGI application that hands everything to ``app`` once there is one."""
 
     def __init__(self) -> None:
-        self.app: ASGIApp | None = None
+        self.app: Application | None = None
         self._waits_for: Unavailable | None = None
 
     def wait_for(self, error: Unavailable | None) -> None:
         """Why there is none yet."""
         self._waits_for = error
+
+    def at_once(self, scope: Scope) -> Answering | None:
+        """See ``at_once.Application``."""
+        return self.app.at_once(scope) if self.app is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.app is not None:

@@ -15,6 +15,8 @@ from rowcast.entrypoints.rest.references import ModelReference
 from rowcast.entrypoints.rest.security import Predictor, Wired
 from rowcast.entrypoints.services import Services
 from rowcast.monitoring.receipts import Scored
+from rowcast.scoring.loaded import Served
+from rowcast.scoring.predict import Run
 from rowcast.scoring.requests import RowsToScore, decode
 from rowcast.scoring.views import Predictions, PredictRequest
 
@@ -95,17 +97,31 @@ async def predicted(services: Services, principal: Principal, reference: str, bo
     served = services.catalog.find(principal, reference)
     if served is None:
         served = await to_thread.run_sync(services.catalog.get, principal, reference)
+    scored = await _scored(services, principal, served, body)
+    await services.receipts.keep(scored)
+    return scored.reply
+
+
+async def _scored(services: Services, principal: Principal, served: Served, body: bytes) -> Scored:
+    """The answers: to a small call in one run with those that arrived with it, to others where they hold up nobody."""
     score = partial(services.receipts.score, principal, served, body)
 
     def begin() -> Scored | RowsToScore[Any]:
         """The rows alone where reasons are wanted, which take long."""
         asked = decode(body, max_rows=services.settings.max_rows_per_call, reader=served.reader)
-        return asked if asked.explain else score(asked)
+        return asked if asked.explain or small else score(asked)
 
+    small = len(body) <= BYTES_ON_THE_LOOP
     begun = await by_size(services, len(body), begin)
-    scored = begun if isinstance(begun, Scored) else await to_thread.run_sync(score, begun)
-    await services.receipts.keep(scored)
-    return scored.reply
+    if isinstance(begun, Scored):
+        return begun
+    if begun.explain:
+        return await to_thread.run_sync(score, begun)
+    if served.decider is not None and served.decider.reader is not None:
+        return score(begun)  # its rows have amounts that no model takes
+    read = served.reader.read(begun.rows, skip_bad=begun.skip_bad)
+    outputs = await services.coalescing.run(served.model.runtime, read.inputs, read.count)
+    return score(begun, run=Run(read, outputs))
 
 
 async def by_size(services: Services, size: int, work: Callable[[], T]) -> T:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rowcast import errors
 from rowcast.datasets.texts import path_of
 from rowcast.errors import Problem, RowcastError
+from rowcast.traces import request_id
 
 STATUS: dict[type[RowcastError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -76,6 +77,8 @@ def render(error: RowcastError) -> ProblemResponse:
         headers |= error.details.get("headers", {})
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and (asked := request_id()):
+        headers["X-Request-ID"] = asked  # the log has it too
     return ProblemResponse(body.model_dump(mode="json", exclude_none=True), status, headers)
 
 

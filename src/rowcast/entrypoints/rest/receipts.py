@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from rowcast.entrypoints.rest.paging import After, Limit, Page
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.security import Anyone, Wired
+from rowcast.entrypoints.rest.streams import Stream
 from rowcast.monitoring.exporting import Format, export
 from rowcast.monitoring.queries import Wanted, detail, find_receipt, list_receipts
 from rowcast.monitoring.replay import replay
@@ -56,7 +57,7 @@ def export_predictions(
     """Prediction calls as a file, oldest first: a line for each row with what was asked and what was answered."""
     content = export(services.database, principal, chosen, format)
     headers = {"Content-Disposition": f'attachment; filename="predictions.{format}"'}
-    return StreamingResponse(content, media_type=MEDIA_TYPES[format], headers=headers)
+    return Stream(content, media_type=MEDIA_TYPES[format], headers=headers)
 
 
 @router.get("/{receipt_id}", response_model=ReceiptDetail, responses=documented(401, 404, 422, 503))

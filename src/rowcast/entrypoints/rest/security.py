@@ -14,8 +14,8 @@ from starlette.types import Scope as ASGIScope
 
 from rowcast.accounts.audit import caller_address
 from rowcast.accounts.principal import Principal, Role, Scope
+from rowcast.accounts.profile import SESSION_COOKIE
 from rowcast.entrypoints.rest.browsers import (
-    COOKIE,
     SAFE_METHODS,
     Headers,
     address_of,
@@ -25,6 +25,7 @@ from rowcast.entrypoints.rest.browsers import (
 )
 from rowcast.entrypoints.services import Services
 from rowcast.errors import Unauthenticated
+from rowcast.traces import request
 
 RULE_ATTRIBUTE = "rule"
 
@@ -54,7 +55,9 @@ api_key_header = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="The same key in another header: one of the two is enough."
 )
 session_cookie = APIKeyCookie(
-    name=COOKIE, auto_error=False, description="The session of a browser that is signed in: it sends it by itself."
+    name=SESSION_COOKIE,
+    auto_error=False,
+    description="The session of a browser that is signed in: it sends it by itself.",
 )
 
 
@@ -92,15 +95,21 @@ async def caller(services: Services, scope: ASGIScope) -> Principal:
         Forbidden: a page elsewhere made the browser send this.
         TooMany: the caller has a limit of requests a second, and reached it.
     """
-    principal = await _known(services, scope)
+    principal = await identified(services, scope)
     if principal.limits is not None:
         services.rates.take(principal)
     return principal
 
 
-async def _known(services: Services, scope: ASGIScope) -> Principal:
+async def identified(services: Services, scope: ASGIScope) -> Principal:
+    """The same without counting it as a call: for a stream, which asks again while it lasts.
+
+    Raises:
+        Unauthenticated, Forbidden: as ``caller``.
+    """
     headers: Headers = scope["headers"]
     caller_address.set(address_of(scope))
+    request.set(scope)
     key = key_of(headers)
     if key:
         principal = services.keyring.remembered(key)

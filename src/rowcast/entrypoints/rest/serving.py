@@ -13,8 +13,8 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from rowcast.entrypoints.rest.at_once import WholeRequests
 from rowcast.entrypoints.rest.problems import ProblemDetails, ProblemResponse
 from rowcast.errors import Conflict
 from rowcast.settings import Settings
@@ -53,6 +53,12 @@ def bind(host: str, port: int, *, processes: int = 1, or_free: bool = False) -> 
     return listeners
 
 
+def address(host: str, port: int) -> str:
+    """By which this machine calls what listens there."""
+    name = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104  (compared, not bound)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
 def _bound(host: str, port: int, processes: int) -> list[socket.socket]:
     alone = _socket(host, port, shared=False)
     if processes == 1:
@@ -76,7 +82,7 @@ def _socket(host: str, port: int, *, shared: bool) -> socket.socket:
     return made
 
 
-class _Protocol(HttpToolsProtocol):
+class _Protocol(WholeRequests):
     """HTTP with an end to its headers, which the parser gathers without one, and with errors in the form of all."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
@@ -199,6 +205,7 @@ def server(
         app,
         log_level="warning" if settings.log_level == "info" else settings.log_level,
         access_log=False,
+        log_config=None,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=ceil(settings.drain_seconds),

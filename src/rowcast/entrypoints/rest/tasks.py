@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -17,9 +18,9 @@ from rowcast.entrypoints.rest.paging import After, Limit, Page
 from rowcast.entrypoints.rest.predictions import EXAMPLE as PREDICTION
 from rowcast.entrypoints.rest.problems import Responses, documented
 from rowcast.entrypoints.rest.references import TaskId
-from rowcast.entrypoints.rest.security import Anyone, Predictor, Submitter, Wired
+from rowcast.entrypoints.rest.security import READING, Anyone, Predictor, Submitter, Wired, identified
 from rowcast.entrypoints.services import Services
-from rowcast.errors import Unavailable
+from rowcast.errors import RowcastError, Unavailable
 from rowcast.tasks import predictions
 from rowcast.tasks.intake import Submitted
 from rowcast.tasks.views import Task, TaskState
@@ -129,20 +130,29 @@ def cancel_task(services: Wired, principal: Submitter, task_id: TaskId) -> Task:
     response_class=StreamingResponse,
     responses=EVENTS | documented(401, 404),
 )
-async def follow_task(services: Wired, principal: Anyone, task_id: TaskId) -> StreamingResponse:
-    """Follow a task as server-sent events, each with the task as JSON; the stream ends when the task does."""
+async def follow_task(request: Request, services: Wired, principal: Anyone, task_id: TaskId) -> StreamingResponse:
+    """Follow a task as server-sent events, each with the task as JSON; the stream ends when the task does, or with an
+    event `error` within five seconds of the end of the caller's key or session."""
     await outcome.current(services, principal, task_id)  # an unknown task is an error, not an empty stream
+
+    async def look() -> Task:
+        still = await identified(services, request.scope)
+        READING.check(still)
+        return await outcome.current(services, still, task_id)
 
     async def events() -> AsyncIterator[str]:
         ended = False
         while not ended:
             try:
-                async for task in outcome.follow(services, principal, task_id, KEEP_ALIVE_SECONDS):
+                async for task in services.notices.follow(task_id, look, timeout=KEEP_ALIVE_SECONDS):
                     yield f"event: task\ndata: {task.model_dump_json()}\n\n"
                     ended = task.state.final
             except Unavailable:  # too late for a status: a comment, which also finds out who has gone
                 yield ": the task cannot be read now\n\n"
                 await asyncio.sleep(PAUSE_SECONDS)
+            except RowcastError as error:
+                yield f"event: error\ndata: {json.dumps({'code': error.code, 'message': error.message})}\n\n"
+                ended = True
 
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(events(), media_type="text/event-stream", headers=headers)

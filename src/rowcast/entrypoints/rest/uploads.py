@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -15,11 +15,13 @@ from typing import IO
 
 from anyio import CancelScope, to_thread
 from fastapi import Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import RedirectResponse
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from rowcast.datasets.ports import Storage
+from rowcast.entrypoints.rest.streams import Stream
 from rowcast.errors import InvalidInput, TooLarge, Unavailable
 from rowcast.settings import Settings
 
@@ -27,6 +29,9 @@ log = logging.getLogger(__name__)
 
 BUFFER_BYTES = 1024 * 1024
 """What is gathered before one write: a hop to a thread per network packet would cost more than the writing."""
+
+LINKED_BYTES = 8 * 2**20
+"""From this size on a file is worth another connection."""
 
 
 @dataclass(frozen=True)
@@ -145,17 +150,41 @@ def plain_name(filename: str) -> str:
 
 def table_limits(settings: Settings) -> dict[str, int]:
     """What a table may hold, for the job that reads it."""
-    return {"max_columns": settings.max_columns, "max_cell_bytes": settings.max_cell_bytes}
+    return {
+        "max_columns": settings.max_columns,
+        "max_cell_bytes": settings.max_cell_bytes,
+        "max_rows": settings.max_table_rows,
+    }
 
 
-def attachment(
-    storage: Storage, key: str, filename: str, media_type: str = "application/octet-stream"
-) -> StreamingResponse:
-    """The stored object as a file of that name to be saved."""
-    size, file = storage.size(key), storage.open(key)
+class Attachment(Stream):
+    """A file to be saved. Who calls over HTTP is sent to ``link`` where there is one."""
+
+    def __init__(
+        self, content: Generator[bytes, None, None], link: str | None, media_type: str, headers: dict[str, str]
+    ) -> None:
+        super().__init__(content, media_type=media_type, headers=headers)
+        self._link = link
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._link is None:
+            await super().__call__(scope, receive, send)
+        else:
+            await RedirectResponse(self._link, headers={"Cache-Control": "no-store"})(scope, receive, send)
+
+
+def attachment(storage: Storage, key: str, filename: str, media_type: str = "application/octet-stream") -> Attachment:
+    """The stored object as a file of that name to be saved; a large one comes from the storage itself, if it may."""
+    size = storage.size(key)
+    link = storage.link(key) if size >= LINKED_BYTES else None
     safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "_" for sign in filename)
     headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{safe}"'}
-    return StreamingResponse(iter(lambda: file.read(BUFFER_BYTES), b""), media_type=media_type, headers=headers)
+    return Attachment(_content(storage, key), link, media_type, headers)
+
+
+def _content(storage: Storage, key: str) -> Generator[bytes, None, None]:
+    with storage.open(key) as file:
+        yield from iter(lambda: file.read(BUFFER_BYTES), b"")
 
 
 @contextmanager

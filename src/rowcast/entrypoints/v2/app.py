@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import problems
+from rowcast.entrypoints.rest.at_once import Answering, Whole
 from rowcast.entrypoints.rest.limits import whole_body, within
 from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING, Rule, caller
 from rowcast.entrypoints.services import Services
@@ -25,11 +26,14 @@ from rowcast.entrypoints.v2.infer import infer, served
 from rowcast.entrypoints.v2.outputs import render
 from rowcast.entrypoints.v2.tensors import Asked, read
 from rowcast.entrypoints.wording import in_a_sentence
-from rowcast.errors import InvalidInput, NotFound, TooLarge
+from rowcast.errors import InvalidInput, NotFound, TooLarge, TooMany
 from rowcast.scoring.requests import strictly
 
 PREFIX = "/v2"
 HEADER_LENGTH = b"inference-header-content-length"
+MOST_CALLS = 1024
+"""Calls that have arrived and are not answered yet; more are told to come again."""
+
 _KEPT_HEADERS = frozenset({b"retry-after", b"www-authenticate", b"allow"})
 _MODEL = r"/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 
@@ -71,8 +75,10 @@ class Route(NamedTuple):
 class V2:
     """The application, for paths that begin with ``/v2``."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, most_calls: int = MOST_CALLS) -> None:
         self._services = services
+        self._most_calls = most_calls
+        self._calls = 0
         self.routes = [
             _route("POST", rf"{_MODEL}/infer", PREDICTING, self._infer),
             _route("GET", "", READING, self._server),
@@ -94,24 +100,55 @@ class V2:
         return scope["type"] == "http" and (path == PREFIX or path.startswith(f"{PREFIX}/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def body() -> bytes:
+            return await whole_body(within(scope, receive, self._services.settings.max_body_bytes))
+
         try:
-            reply = await self._answered(scope, receive)
+            whole = await self._reply(scope, body)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001  (the last to see it)
-            reply = _refusal(problems.answer_to(error, f"{scope['method']} {PREFIX}"))
-        await _send(reply, send)
+        await send({"type": "http.response.start", "status": whole.status, "headers": whole.headers})
+        await send({"type": "http.response.body", "body": whole.body})
 
-    async def _answered(self, scope: Scope, receive: Receive) -> Reply:
+    def at_once(self, scope: Scope) -> Answering | None:
+        """See ``rest.at_once``."""
+        if scope["method"] != "POST" or not self.takes(scope):
+            return None
+        scope["operation"] = type(self).__name__
+
+        async def answer(sent: bytes) -> Whole:
+            async def body() -> bytes:
+                limit = self._services.settings.max_body_bytes
+                if len(sent) > limit:
+                    raise TooLarge("body_too_large", f"The request is larger than the {limit:,} bytes allowed here.")
+                return sent
+
+            return await self._reply(scope, body)
+
+        return answer
+
+    async def _reply(self, scope: Scope, body: Callable[[], Awaitable[bytes]]) -> Whole:
+        """The answer to a request, an error too.
+
+        Raises:
+            ClientDisconnect: nobody waits for one.
+        """
+        try:
+            return _whole(await self._answered(scope, body))
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001  (the last to see it)
+            return _whole(_refusal(problems.answer_to(error, f"{scope['method']} {PREFIX}")))
+
+    async def _answered(self, scope: Scope, body: Callable[[], Awaitable[bytes]]) -> Reply:
         route, parts = self._route(scope)
         headers = dict(scope["headers"])
         principal = None
         if route.rule is not None:
             principal = await caller(self._services, scope)
             route.rule.check(principal)
-        limit = self._services.settings.max_body_bytes
-        body = await whole_body(within(scope, receive, limit)) if route.method == "POST" else b""
-        return await route.answer(Call(principal, parts, headers, body))
+        sent = await body() if route.method == "POST" else b""
+        return await route.answer(Call(principal, parts, headers, sent))
 
     def _route(self, scope: Scope) -> tuple[Route, dict[str, str]]:
         path: str = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
@@ -129,12 +166,21 @@ class V2:
         raise NotFound("not_found", "There is nothing at this address of the V2 protocol.")
 
     async def _infer(self, call: Call) -> Reply:
+        if self._calls >= self._most_calls:
+            raise TooMany("too_many_calls", "The server has too many calls to answer. Try again in a moment.")
+        self._calls += 1
+        try:
+            return await self._inferred(call)
+        finally:
+            self._calls -= 1
+
+    async def _inferred(self, call: Call) -> Reply:
         assert call.principal is not None
         found = await served(self._services, call.principal, call.parts["model"], call.parts.get("version", ""))
         limit = self._services.settings.max_body_bytes
         # What is packed may be large: it is unpacked where it holds up nobody.
         size = limit if b"content-encoding" in call.headers else len(call.body)
-        done = await infer(self._services, call.principal, found, size, partial(_read, call, limit))
+        done = await infer(self._services, call.principal, found, size, call.body, partial(_read, call, limit))
         return Reply(200, *render(done.model, done.asked, done.receipt, done.outputs))
 
     async def _server(self, call: Call) -> Reply:
@@ -245,10 +291,9 @@ def _refusal(problem: problems.ProblemResponse) -> Reply:
     return Reply(status, msgspec.json.encode({"error": error}), headers=kept)
 
 
-async def _send(reply: Reply, send: Send) -> None:
+def _whole(reply: Reply) -> Whole:
     kind = b"application/json" if reply.header_length is None else b"application/octet-stream"
     headers = [(b"content-length", b"%d" % len(reply.body)), (b"content-type", kind), *reply.headers]
     if reply.header_length is not None:
         headers.append((HEADER_LENGTH, b"%d" % reply.header_length))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+    return Whole(reply.status, headers, reply.body)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,13 +30,6 @@ class _Counts:
     fail: _Durations = field(default_factory=_Durations)
 
 
-@dataclass(slots=True)
-class Counted:
-    """A call that is counted."""
-
-    rows: int = 0
-
-
 class Statistics:
     """Counts by model and version. Safe to use from any thread."""
 
@@ -46,21 +38,24 @@ class Statistics:
         self._counts: dict[tuple[str, int], _Counts] = {}
         self._lock = threading.Lock()
 
-    @contextmanager
-    def counting(self, model: str, version: int) -> Iterator[Counted]:
-        """Count what is done within as one call, of as many rows as it is told."""
-        begun, call = self._clock(), Counted()
-        try:
-            yield call
-        except BaseException:
-            with self._lock:
-                self._of(model, version).fail.add(self._clock() - begun)
-            raise
+    def begin(self) -> int:
+        """The moment at which a call begins."""
+        return self._clock()
+
+    def succeeded(self, model: str, version: int, begun: int, rows: int) -> None:
+        """Count a call of so many rows that was answered."""
+        took = self._clock() - begun
         with self._lock:
             counts = self._of(model, version)
-            counts.success.add(self._clock() - begun)
-            counts.rows += call.rows
+            counts.success.add(took)
+            counts.rows += rows
             counts.last_ms = time.time_ns() // 1_000_000
+
+    def failed(self, model: str, version: int, begun: int) -> None:
+        """Count a call that was not."""
+        took = self._clock() - begun
+        with self._lock:
+            self._of(model, version).fail.add(took)
 
     def shown(self, model: str, version: int) -> dict[str, Any]:
         """As the protocol has it; what is not told apart here is 0."""
@@ -85,4 +80,7 @@ class Statistics:
             }
 
     def _of(self, model: str, version: int) -> _Counts:
-        return self._counts.setdefault((model, version), _Counts())
+        counts = self._counts.get((model, version))
+        if counts is None:
+            counts = self._counts[model, version] = _Counts()
+        return counts

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
 from anyio import to_thread
 
 from rowcast.accounts.principal import Principal
-from rowcast.entrypoints.rest.predictions import by_size
+from rowcast.datasets.columns import Columns
+from rowcast.entrypoints.rest.predictions import BYTES_ON_THE_LOOP, by_size
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2.inputs import rows_of
 from rowcast.entrypoints.v2.outputs import Output, outputs_of
 from rowcast.entrypoints.v2.tensors import Asked
 from rowcast.monitoring.receipts import Scored
 from rowcast.scoring.loaded import LoadedModel, Served
+from rowcast.scoring.predict import Run
 from rowcast.scoring.requests import RowsToScore, check
 
 
 class Inferred(NamedTuple):
-    """What was asked, who answered, the id of the receipt, which is on disk, and the outputs."""
+    """What was asked, who answered, the entry of the receipt, and the outputs."""
 
     asked: Asked
     model: LoadedModel
-    receipt: str
+    scored: Scored
     outputs: list[Output]
+
+    @property
+    def receipt(self) -> str:
+        return self.scored.entry.id
 
 
 async def served(services: Services, principal: Principal, name: str, version: str = "") -> Served:
@@ -43,50 +49,84 @@ async def served(services: Services, principal: Principal, name: str, version: s
 
 
 async def infer(
-    services: Services, principal: Principal, served: Served, size: int, read: Callable[[], Asked]
+    services: Services, principal: Principal, served: Served, size: int, body: bytes, read: Callable[[], Asked]
 ) -> Inferred:
-    """The outputs of a call, which ``read`` takes out of a body of so many bytes, once its receipt is on disk.
+    """The outputs of a call, which ``read`` takes out of its body and which has ``size`` bytes then, once its receipt
+    is on disk.
 
     Raises:
         RowcastError: it is refused, or cannot be answered now.
     """
-    with services.statistics.counting(served.model.name, served.model.number) as call:
-        begun = await by_size(services, size, partial(_begin, services, principal, served, read))
-        await services.receipts.keep(begun.scored)
-        call.rows = begun.scored.entry.row_count
-    return begun.inferred
+    model, begun = served.model, services.statistics.begin()
+    try:
+        amounts = served.decider is not None and served.decider.reader is not None
+        if size > BYTES_ON_THE_LOOP or amounts:
+            inferred = await by_size(services, size, partial(_inferred, services, principal, served, body, read))
+        else:
+            inferred = await _with_others(services, principal, served, body, read)
+        await services.receipts.keep(inferred.scored)
+    except BaseException:
+        services.statistics.failed(model.name, model.number, begun)
+        raise
+    services.statistics.succeeded(model.name, model.number, begun, inferred.scored.entry.row_count)
+    return inferred
 
 
-def infer_now(services: Services, principal: Principal, served: Served, read: Callable[[], Asked]) -> Inferred:
+def infer_now(
+    services: Services, principal: Principal, served: Served, body: bytes, read: Callable[[], Asked]
+) -> Inferred:
     """The same for threads."""
-    with services.statistics.counting(served.model.name, served.model.number) as call:
-        begun = _begin(services, principal, served, read)
-        services.receipts.keep_now(begun.scored)
-        call.rows = begun.scored.entry.row_count
-    return begun.inferred
+    model, begun = served.model, services.statistics.begin()
+    try:
+        inferred = _inferred(services, principal, served, body, read)
+        services.receipts.keep_now(inferred.scored)
+    except BaseException:
+        services.statistics.failed(model.name, model.number, begun)
+        raise
+    services.statistics.succeeded(model.name, model.number, begun, inferred.scored.entry.row_count)
+    return inferred
 
 
-def score_rows(services: Services, principal: Principal, served: Served, rows: list[dict[str, Any]]) -> Scored:
-    """The answers to rows by feature name. Their receipt holds the call as REST has it, so that it is listed, redacted
-    and replayed like any other.
+def score_rows(
+    services: Services,
+    principal: Principal,
+    served: Served,
+    body: bytes,
+    rows: Sequence[dict[str, Any]],
+    run: Run | None = None,
+) -> Scored:
+    """The answers to rows by feature name. Their receipt holds the rows, so that it is listed, redacted and replayed
+    like any other, and the hash of the body that they came in.
 
     Raises:
         InvalidInput, TooLarge: a row cannot be read, or there are too many.
     """
-    asked = RowsToScore(rows)
+    asked = RowsToScore(cast(list[dict[str, Any]], rows))
     check(asked, max_rows=services.settings.max_rows_per_call)
-    return services.receipts.score(principal, served, msgspec.json.encode({"rows": rows}), asked)
+    inputs = rows.to_bytes() if isinstance(rows, Columns) else msgspec.json.encode({"rows": rows})
+    return services.receipts.score(principal, served, body, asked, inputs, run)
 
 
-class _Begun(NamedTuple):
-    scored: Scored
-    inferred: Inferred
-
-
-def _begin(services: Services, principal: Principal, served: Served, read: Callable[[], Asked]) -> _Begun:
+async def _with_others(
+    services: Services, principal: Principal, served: Served, body: bytes, read: Callable[[], Asked]
+) -> Inferred:
+    """The outputs of a small call, run together with those that arrived with it."""
     asked = read()
-    scored = score_rows(services, principal, served, rows_of(asked.inputs, served.model.schema))
+    rows = rows_of(asked.inputs, served.model)
+    found = served.reader.read(rows)
+    outputs = await services.coalescing.run(served.model.runtime, found.inputs, found.count)
+    return _answered(served, asked, score_rows(services, principal, served, body, rows, Run(found, outputs)))
+
+
+def _inferred(
+    services: Services, principal: Principal, served: Served, body: bytes, read: Callable[[], Asked]
+) -> Inferred:
+    asked = read()
+    rows = rows_of(asked.inputs, served.model)
+    return _answered(served, asked, score_rows(services, principal, served, body, rows))
+
+
+def _answered(served: Served, asked: Asked, scored: Scored) -> Inferred:
     entry = scored.entry
     scores = np.frombuffer(entry.outputs, "<f4").reshape(entry.row_count, -1)
-    outputs = outputs_of(served.model, scores, asked)
-    return _Begun(scored, Inferred(asked, served.model, entry.id, outputs))
+    return Inferred(asked, served.model, scored, outputs_of(served.model, scores, asked))

@@ -5,70 +5,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from rowcast.datasets.columns import Block, Columns, plain
 from rowcast.datasets.names import nearest
-from rowcast.datasets.schema import FeatureSchema, Kind
 from rowcast.entrypoints.v2.tensors import TEXT, Tensor
 from rowcast.errors import InvalidInput
+from rowcast.scoring.loaded import LoadedModel
 
-Columns = dict[str, list[Any]]
 
-
-def rows_of(tensors: Sequence[Tensor], schema: FeatureSchema) -> list[dict[str, Any]]:
-    """Rows by feature name; a feature without a tensor is missing in all of them.
+def rows_of(tensors: Sequence[Tensor], model: LoadedModel) -> Sequence[dict[str, Any]]:
+    """Rows by feature name, by the column where there are several; a feature without a tensor is missing in all.
 
     Raises:
         InvalidInput: a tensor is no feature's, or not of the right shape, or they differ in their number of rows.
     """
-    matrix = _matrix(tensors, schema)
-    columns = {tensor.name: _cells(tensor) for tensor in tensors} if matrix is None else matrix
-    names = list(columns)
-    return [dict(zip(names, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+    matrix = _matrix(tensors, model)
+    if matrix is None:
+        _check(tensors, model)
+    count = tensors[0].shape[0]
+    if count > 1:
+        return Columns([Block((one.name,), one.cells) for one in tensors] if matrix is None else [matrix], count)
+    cells = [cell for one in tensors for cell in (one.cells if isinstance(one.cells, list) else plain(one.cells))]
+    names = [one.name for one in tensors] if matrix is None else matrix.names
+    return [dict(zip(names, cells, strict=True))] if count else []
 
 
-def _matrix(tensors: Sequence[Tensor], schema: FeatureSchema) -> Columns | None:
-    """The columns of a matrix; None when there is none, and each tensor is a feature's."""
-    if len(tensors) != 1 or tensors[0].datatype == TEXT or schema.feature(tensors[0].name) is not None:
-        _check(tensors, schema)
+def _matrix(tensors: Sequence[Tensor], model: LoadedModel) -> Block | None:
+    """A matrix as columns; None when there is none, and each tensor is a feature's."""
+    if len(tensors) != 1 or tensors[0].datatype == TEXT or tensors[0].name in model.reader.names:
         return None
-    numeric = [feature.name for feature in schema.features if feature.kind is Kind.NUMBER]
-    tensor = tensors[0]
+    tensor, numeric = tensors[0], model.reader.numeric
     if not numeric or len(tensor.shape) != 2 or tensor.shape[1] != len(numeric):
         raise _invalid(
             f"There is no input '{tensor.name[:100]}'. A matrix of all numeric features has the shape "
             f"[rows, {len(numeric)}], in the order of the model's metadata."
         )
-    cells = np.asarray(tensor.cells).reshape(tensor.shape)
-    return {name: _known(cells[:, place]) for place, name in enumerate(numeric)}
+    return Block(numeric, tensor.cells)
 
 
-def _check(tensors: Sequence[Tensor], schema: FeatureSchema) -> None:
+def _check(tensors: Sequence[Tensor], model: LoadedModel) -> None:
     if not tensors:
         raise _invalid("There are no inputs. Send one tensor for each feature; those left out are missing.")
-    if len({tensor.name for tensor in tensors}) < len(tensors):
+    names = {tensor.name for tensor in tensors}
+    if len(names) < len(tensors):
         raise _invalid("Two inputs have the same name.")
+    if not names <= model.reader.names:
+        _refuse_unknown(next(tensor.name for tensor in tensors if tensor.name not in model.reader.names), model)
+    count = tensors[0].shape[0]
+    right = ((count, 1), (count,))
     for tensor in tensors:
-        if schema.feature(tensor.name) is None:
-            meant = nearest(tensor.name, schema.names)
-            hint = f"Did you mean '{meant}'?" if meant else "The model's metadata names its inputs."
-            raise _invalid(f"There is no input '{tensor.name[:100]}'. {hint}")
-        if len(tensor.shape) > 2 or tensor.shape[1:] not in ((), (1,)):
-            raise _invalid(f"Input '{tensor.name}' has the shape [rows, 1].")
-    if len({tensor.shape[0] for tensor in tensors}) > 1:
-        raise _invalid("The inputs differ in their number of rows.")
+        if tensor.shape not in right:
+            _refuse_shape(tensor)
 
 
-def _cells(tensor: Tensor) -> list[Any]:
-    return tensor.cells if isinstance(tensor.cells, list) else _known(tensor.cells)
+def _refuse_unknown(name: str, model: LoadedModel) -> None:
+    meant = nearest(name, model.schema.names)
+    hint = f"Did you mean '{meant}'?" if meant else "The model's metadata names its inputs."
+    raise _invalid(f"There is no input '{name[:100]}'. {hint}")
 
 
-def _known(cells: np.ndarray[Any, Any]) -> list[Any]:
-    """Plain values, None for NaN."""
-    values: list[Any] = cells.tolist()
-    if cells.dtype.kind == "f" and np.isnan(cells).any():
-        return [None if value != value else value for value in values]
-    return values
+def _refuse_shape(tensor: Tensor) -> None:
+    if len(tensor.shape) > 2 or tensor.shape[1:] not in ((), (1,)):
+        raise _invalid(f"Input '{tensor.name}' has the shape [rows, 1].")
+    raise _invalid("The inputs differ in their number of rows.")
 
 
 def _invalid(message: str) -> InvalidInput:

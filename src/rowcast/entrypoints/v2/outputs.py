@@ -16,6 +16,8 @@ from rowcast.scoring.answers import DECIMALS
 from rowcast.scoring.loaded import LoadedModel
 
 PROBABILITIES, LABEL, VALUE = "probabilities", "label", "value"
+_FEW = 20
+"""So many numbers are rounded faster one by one."""
 
 
 class Form(NamedTuple):
@@ -40,6 +42,8 @@ class Output(NamedTuple):
         """The cells as they stand in JSON: numbers as the other doors write them."""
         if isinstance(self.cells, list):
             return self.cells
+        if self.name == PROBABILITIES and len(self.cells) <= _FEW:
+            return [round(probability, DECIMALS) for probability in self.cells.tolist()]
         if self.name == PROBABILITIES:
             return self.cells.astype(np.float64).round(DECIMALS).tolist()  # type: ignore[no-any-return]
         return [float(str(number)) for number in self.cells]
@@ -77,6 +81,8 @@ def _output(model: LoadedModel, scores: npt.NDArray[np.float32], wanted: Wanted,
 
 def labels(model: LoadedModel, scores: npt.NDArray[np.float32]) -> list[str]:
     """The class of each row, by the rule of ``scoring.answers``: of two the second from 0.5 on, else the likeliest."""
+    if model.problem is Problem.BINARY and len(scores) == 1:
+        return [model.classes[scores.item(1) >= 0.5]]
     if model.problem is Problem.BINARY:
         return [model.classes[chosen] for chosen in (scores[:, 1] >= 0.5).astype(int).tolist()]
     return [model.classes[chosen] for chosen in scores.argmax(axis=1).tolist()]

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rowcast.datasets.columns import Cells
 from rowcast.errors import InvalidInput
 from rowcast.scoring.requests import strictly
 
@@ -36,19 +37,23 @@ DTYPES = {
 TEXT = "BYTES"
 _LENGTH_BYTES = 4
 _MOST_DIMENSIONS = 8
-_JSON_TYPES: dict[str, frozenset[type]] = {
+_KINDS: dict[str, frozenset[type]] = {
     "b": frozenset({bool}),
     "u": frozenset({int}),
     "i": frozenset({int}),
     "f": frozenset({int, float, type(None)}),
 }
-_TEXT_TYPES = frozenset({str, type(None)})
+_JSON_TYPES = {name: _KINDS[np.dtype(form).kind] for name, form in DTYPES.items()}
+_JSON_TYPES[TEXT] = frozenset({str, type(None)})
+_AS_WRITTEN = frozenset({"FP32", "FP64", TEXT})
+_FEW = 100
+"""So many numbers are not worth an array."""
 
-Cells = npt.NDArray[Any] | list[str | None]
+_SINGLE = ([1, 1], [1])
 
 
 class Tensor(NamedTuple):
-    """``cells`` are an array of one dimension, or texts; NaN and None are missing."""
+    """``cells`` are flat: an array, or texts or numbers as they are written; NaN and None are missing."""
 
     name: str
     datatype: str
@@ -103,18 +108,23 @@ def read(body: bytes, header_length: int | None = None) -> Asked:
         raise _invalid("Inference-Header-Content-Length is not within the body.")
     head = body if header_length is None else body[:header_length]
     request = strictly(head, _Request, '{"inputs": [{"name", "shape", "datatype", "data"}, ...]}')
-    sections = memoryview(body)[len(head) :]
+    inputs = [*map(_of_json, request.inputs)] if len(head) == len(body) else _with_sections(request, body, len(head))
+    binary = _flag(request.parameters, "binary_data_output")
+    wanted = None if request.outputs is None else [_wanted(one, binary) for one in request.outputs]
+    return Asked(request.id or "", inputs, wanted or None, binary)
+
+
+def _with_sections(request: _Request, body: bytes, start: int) -> list[Tensor]:
+    """The inputs of a request, some of them in the sections that begin there."""
+    sections = memoryview(body)[start:]
     sizes = [_size(one.parameters, "binary_data_size") for one in request.inputs]
     if sum(size or 0 for size in sizes) != len(sections):
         raise _invalid(f"The inputs' binary_data_size add up to other than the {len(sections):,} bytes after the JSON.")
     starts = accumulate((size or 0 for size in sizes), initial=0)
-    inputs = [
+    return [
         _of_json(one) if size is None else of_raw(one.name, one.datatype, one.shape, sections[start : start + size])
         for one, size, start in zip(request.inputs, sizes, starts, strict=False)
     ]
-    binary = _flag(request.parameters, "binary_data_output")
-    wanted = None if request.outputs is None else [_wanted(one, binary) for one in request.outputs]
-    return Asked(request.id or "", inputs, wanted or None, binary)
 
 
 def of_raw(name: str, datatype: str, shape: Sequence[int], raw: memoryview | bytes) -> Tensor:
@@ -134,7 +144,7 @@ def of_raw(name: str, datatype: str, shape: Sequence[int], raw: memoryview | byt
     return Tensor(name, datatype, tuple(shape), np.frombuffer(raw, dtype))
 
 
-def of_values(name: str, datatype: str, shape: Sequence[int], values: Sequence[Any]) -> Tensor:
+def of_values(name: str, datatype: str, shape: Sequence[int], values: list[Any]) -> Tensor:
     """A tensor from a flat list of plain values.
 
     Raises:
@@ -142,14 +152,15 @@ def of_values(name: str, datatype: str, shape: Sequence[int], values: Sequence[A
     """
     if len(values) != _count(name, shape):
         raise _invalid(f"Input '{name}' has {len(values):,} values, and its shape says {_count(name, shape):,}.")
-    if datatype == TEXT:
-        if not _TEXT_TYPES.issuperset(map(type, values)):
-            raise _invalid(f"Input '{name}' is of BYTES: give texts, or null where one is not known.")
-        return Tensor(name, datatype, tuple(shape), list(values))
-    dtype = _dtype(name, datatype)
-    if not _JSON_TYPES[dtype.kind].issuperset(map(type, values)):
-        raise _invalid(f"Input '{name}' holds something that is no {datatype}.{_hint(dtype)}")
+    if not _types(name, datatype).issuperset(map(type, values)):
+        hint = "Give texts" if datatype == TEXT else "Give numbers" if datatype.startswith("FP") else ""
+        said = f" {hint}, or null where one is not known." if hint else " It may not be null either."
+        raise _invalid(f"Input '{name}' holds something that is no {datatype}.{said}")
+    if datatype in _AS_WRITTEN and (datatype == TEXT or len(values) <= _FEW):
+        return Tensor(name, datatype, tuple(shape), values)
     try:
+        # Numbers are taken as they are written: a model rounds them in any case.
+        dtype = np.dtype(np.float64) if datatype in _AS_WRITTEN else _dtype(name, datatype)
         with np.errstate(over="ignore"):
             return Tensor(name, datatype, tuple(shape), np.array(values, dtype=dtype))
     except OverflowError:
@@ -165,12 +176,21 @@ def raw_of(cells: npt.NDArray[Any] | Sequence[str]) -> bytes:
 
 
 def _of_json(one: _Input) -> Tensor:
-    if one.data is None:
-        raise _invalid(f"Input '{one.name}' has no data.")
+    if one.data is None or (one.parameters is not None and one.parameters.get("binary_data_size") is not None):
+        return _not_sent(one)
     return of_values(one.name, one.datatype, one.shape, _flat(one.name, one.data))
 
 
+def _not_sent(one: _Input) -> Tensor:
+    """What has no data in JSON: it is empty, or refused."""
+    if _size(one.parameters, "binary_data_size") == 0:
+        return of_raw(one.name, one.datatype, one.shape, b"")
+    raise _invalid(f"Input '{one.name}' has no data.")
+
+
 def _flat(name: str, data: list[Any]) -> list[Any]:
+    if len(data) == 1 and type(data[0]) is not list:
+        return data
     for _ in range(_MOST_DIMENSIONS):
         if not data or not any(type(item) is list for item in data):
             return data
@@ -198,6 +218,8 @@ def _texts(name: str, raw: memoryview, count: int) -> list[str | None]:
 
 
 def _count(name: str, shape: Sequence[int]) -> int:
+    if shape in _SINGLE:
+        return 1
     if not 0 < len(shape) <= _MOST_DIMENSIONS or any(size < 0 for size in shape):
         raise _invalid(f"The shape of input '{name}' has 1 to {_MOST_DIMENSIONS} sizes, none of them negative.")
     return prod(shape)
@@ -207,12 +229,19 @@ def _dtype(name: str, datatype: str) -> np.dtype[Any]:
     try:
         return np.dtype(DTYPES[datatype])
     except KeyError:
-        known = ", ".join([*DTYPES, TEXT])
-        raise _invalid(f"Input '{name}' is of a datatype that is not known here. There are {known}.") from None
+        raise _unknown(name) from None
 
 
-def _hint(dtype: np.dtype[Any]) -> str:
-    return " Give numbers, or null where one is not known." if dtype.kind == "f" else " It may not be null either."
+def _types(name: str, datatype: str) -> frozenset[type]:
+    try:
+        return _JSON_TYPES[datatype]
+    except KeyError:
+        raise _unknown(name) from None
+
+
+def _unknown(name: str) -> InvalidInput:
+    known = ", ".join([*DTYPES, TEXT])
+    return _invalid(f"Input '{name}' is of a datatype that is not known here. There are {known}.")
 
 
 def _wanted(one: _Output, binary: bool) -> Wanted:

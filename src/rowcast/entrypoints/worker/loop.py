@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from rowcast.errors import NotFound, Unavailable
 from rowcast.tables import Database
@@ -23,6 +24,16 @@ _PAUSE_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
+class Companion(Protocol):
+    """A thread that runs as long as a worker does."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        """Return when it has ended."""
+        ...
+
+
 class Worker:
     """``lanes`` says how many tasks of each lane run at the same time; each of ``predicting`` takes predictions, many
     at a time. A worker waits for a broker or database that is away instead of stopping."""
@@ -35,6 +46,7 @@ class Worker:
         runner: Runner,
         lanes: Mapping[str, int],
         predicting: Sequence[Predicting] = (),
+        companions: Sequence[Companion] = (),
         max_attempts: int = 3,
         lease_seconds: float = 30,
         sweep_seconds: float = 2,
@@ -44,6 +56,7 @@ class Worker:
         self._broker = broker
         self._runner = runner
         self._predicting = predicting
+        self._companions = companions
         self._max_attempts = max_attempts
         # Two clocks may be off in opposite ways, and leases are renewed when a third of them is over.
         self._clock_seconds = lease_seconds / 5
@@ -68,6 +81,8 @@ class Worker:
             each.start()
         for thread in (self._sweeper, *self._slots):
             thread.start()
+        for companion in self._companions:
+            companion.start()
 
     def stop(self, drain_seconds: float = 0) -> None:
         """Take no more tasks, give those that run ``drain_seconds`` to end, then stop them and hand them back to the
@@ -77,6 +92,8 @@ class Worker:
         for thread in self._slots:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._interrupted.set()
+        for companion in self._companions:
+            companion.stop()
         for thread in (self._sweeper, *self._slots):
             thread.join()
         for each in self._predicting:

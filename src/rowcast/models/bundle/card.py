@@ -56,16 +56,22 @@ def _heading(manifest: Manifest, algorithm: str) -> str:
         target=_text(manifest.target), positive=_text(positive), negative=_text(negative), count=len(manifest.classes)
     )
     title = f"# {algorithm} for {_text(manifest.target)}"
-    return f"{title}\n\n{purpose}\n\nMade by Rowcast on {manifest.created_at[:10]}."
+    made = f"Imported from {_text(manifest.origin)}" if manifest.origin else "Made by Rowcast"
+    return f"{title}\n\n{purpose}\n\n{made} on {manifest.created_at[:10]}."
 
 
 def _data(manifest: Manifest, schema: FeatureSchema) -> str:
     source = manifest.dataset
+    learned_from = (
+        "The table that it learned from is not known here"
+        if manifest.origin
+        else f"{manifest.row_count:,} rows of version {source.version} of the dataset {_text(source.name)} "
+        f"(SHA-256 `{source.content_hash}`)"
+    )
     lines = [
         "## Data",
         "",
-        f"{manifest.row_count:,} rows of version {source.version} of the dataset {_text(source.name)} "
-        f"(SHA-256 `{source.content_hash}`); {len(schema.features)} features:",
+        f"{learned_from}; {len(schema.features)} features:",
         "",
         "| Feature | Kind | Seen | Meaning |",
         "|---|---|---|---|",
@@ -94,6 +100,8 @@ def _left_out(manifest: Manifest) -> str:
 
 
 def _metrics(manifest: Manifest) -> str:
+    if not manifest.metrics:
+        return ""
     rows = [f"| {metric.name} | {metric.value:.4g} | {_interval(metric)} |" for metric in manifest.metrics]
     return "\n".join(
         [
@@ -156,6 +164,8 @@ def _importance(importance: list[dict[str, Any]]) -> str:
 
 
 def _limits(manifest: Manifest, warnings: list[str]) -> str:
+    if manifest.origin:
+        return "## Limits\n\nHow good it is, for whom and since when, is not known here: ask who made it."
     lines = [
         "The figures hold for rows drawn like those of the table; they say nothing about other populations or times.",
         "What the model looks at need not cause the outcome.",

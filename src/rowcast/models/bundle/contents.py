@@ -78,6 +78,8 @@ class Manifest(BaseModel):
     """How far a predicted number may be off."""
     libraries: dict[str, str]
     created_at: str
+    origin: str | None = None
+    """Where an imported model comes from; its dataset, its metrics and how it was learned are not known."""
     files: dict[str, str] = {}
 
 

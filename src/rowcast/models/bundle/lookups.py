@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowcast.datasets.cell_readers import Code
+from rowcast.datasets.columns import Stacked
 
 if TYPE_CHECKING:
     import onnx
@@ -55,13 +57,19 @@ class Matrix:
         features = [table.feature for table in self.tables]
         return {table.feature: table.code for table in self.tables if features.count(table.feature) == 1}
 
+    @cached_property
+    def columns(self) -> list[str]:
+        """The features of the columns."""
+        return [*self.numbers, *(table.feature for table in self.tables)]
+
     def column_of(self, feature: str) -> int | None:
         """Where in the matrix the feature is, in the first place."""
-        features = [*self.numbers, *(table.feature for table in self.tables)]
-        return features.index(feature) if feature in features else None
+        return self.columns.index(feature) if feature in self.columns else None
 
     def of(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """From arrays [N,1] by feature, those of categories with texts or with their codes."""
+        if isinstance(inputs, Stacked):
+            return inputs.in_order(self.columns)
         columns = [inputs[name] for name in self.numbers]
         columns += [_looked_up(table, inputs[table.feature]) for table in self.tables]
         return np.concatenate(columns, axis=1)

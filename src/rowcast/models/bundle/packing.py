@@ -33,7 +33,7 @@ from rowcast.models.train.candidates import Table
 from rowcast.models.train.member import Member
 from rowcast.models.views import LeftOut, Metric
 
-_SCRIPT = Path(__file__).with_name("predict_script.py")
+SCRIPT = Path(__file__).with_name("predict_script.py")
 _LIBRARIES = {
     "linear": "scikit-learn",
     "random_forest": "scikit-learn",
@@ -69,10 +69,15 @@ def pack(content: Pack, storage: Storage, key: str, threads: int) -> str:
     with tempfile.TemporaryDirectory(prefix="rowcast-bundle-") as name:
         folder = Path(name)
         bundle_hash = write(content, folder, threads)
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        for path in sorted(paths, key=lambda path: path.name == bundle.MANIFEST):
-            storage.put_file(f"{key}/{path.relative_to(folder).as_posix()}", path, move=True)
+        store(folder, storage, key)
     return bundle_hash
+
+
+def store(folder: Path, storage: Storage, key: str) -> None:
+    """Move a bundle's files to the storage, the manifest last."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in sorted(paths, key=lambda path: path.name == bundle.MANIFEST):
+        storage.put_file(f"{key}/{path.relative_to(folder).as_posix()}", path, move=True)
 
 
 def write(content: Pack, folder: Path, threads: int) -> str:
@@ -94,7 +99,7 @@ def write(content: Pack, folder: Path, threads: int) -> str:
     _write_json(folder / bundle.GOLDEN, _golden(content, runtime).model_dump())
     _write_json(folder / bundle.EVALUATION, content.evaluation)
     (folder / bundle.HELD_OUT).write_bytes(content.held_out.packed())
-    shutil.copyfile(_SCRIPT, folder / bundle.SCRIPT)
+    shutil.copyfile(SCRIPT, folder / bundle.SCRIPT)
     manifest = _manifest(content, exported)
     title = learner_of(content.algorithm).describe().title
     card = write_card(manifest, content.schema, content.evaluation, content.warnings, title)
@@ -126,12 +131,13 @@ def _manifest(content: Pack, exported: Export) -> Manifest:
         parity=exported.parity,
         calibration=content.calibration,
         intervals=content.intervals,
-        libraries=_versions(content.algorithm),
+        libraries=versions(content.algorithm),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _versions(algorithm: str) -> dict[str, str]:
+def versions(algorithm: str) -> dict[str, str]:
+    """Of the libraries that a model of the algorithm stands on."""
     from rowcast import __version__
 
     names = ["numpy", "onnx", "onnxruntime", "polars"]
@@ -139,8 +145,8 @@ def _versions(algorithm: str) -> dict[str, str]:
         names.append(_LIBRARIES[algorithm])
     if algorithm == "random_forest":
         names.append("skops")
-    versions = {name: importlib.metadata.version(name) for name in names}
-    return {"rowcast": __version__, "python": platform.python_version(), **versions}
+    found = {name: importlib.metadata.version(name) for name in names}
+    return {"rowcast": __version__, "python": platform.python_version(), **found}
 
 
 def _write_json(path: Path, data: Any) -> None:

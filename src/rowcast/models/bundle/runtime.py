@@ -59,7 +59,8 @@ class OnnxRuntime:
         return [one.name for one in self._session.get_inputs()]
 
     def run(self, inputs: Feeds) -> NDArray[np.float32]:
-        answer: NDArray[np.float32] = self._session.run(self._outputs, inputs)[0]
+        feeds = inputs if isinstance(inputs, dict) else dict(inputs)
+        answer: NDArray[np.float32] = self._session.run(self._outputs, feeds)[0]
         return answer
 
 
@@ -83,7 +84,14 @@ class MatrixRuntime:
         return MatrixRuntime(graph, Matrix.from_json(tables), threads, alike)
 
     def run(self, inputs: Feeds) -> NDArray[np.float32]:
-        rows = self._matrix.of(inputs)
+        return self.run_rows(self.rows(inputs))
+
+    def rows(self, inputs: Feeds) -> NDArray[np.float32]:
+        """The matrix that the graph takes, [N, columns]."""
+        return self._matrix.of(inputs)
+
+    def run_rows(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same for such a matrix."""
         if self._order_by is None or len(rows) < _MANY:
             return self._graph.run({self._name: rows})
         order = rows[:, self._order_by].argsort()

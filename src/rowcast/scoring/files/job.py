@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,12 +17,12 @@ from rowcast.datasets.names import nearest
 from rowcast.datasets.ports import Progress, Report, Storage
 from rowcast.datasets.reading import sniffing
 from rowcast.datasets.reading.columnar import write_table_from_parquet
-from rowcast.datasets.reading.delimited import rewrite
+from rowcast.datasets.reading.delimited import rewrite_all
 from rowcast.datasets.reading.limits import Limits
 from rowcast.datasets.reading.space import disk_full_is_unavailable
 from rowcast.datasets.reading.survey import Survey, survey
 from rowcast.datasets.reading.textfile import TextFile, as_utf8, head_of, open_text
-from rowcast.errors import InvalidInput, Problem
+from rowcast.errors import Conflict, InvalidInput, Problem
 from rowcast.scoring.files.objects import errors_key, parts_key, predictions_key
 from rowcast.scoring.files.parts import Finished, Parts
 from rowcast.scoring.files.source import Irregular, Part, Source, TableSource, TextSource
@@ -40,6 +41,7 @@ def score_file(
     *,
     task_id: str,
     source_key: str,
+    content_hash: str,
     is_table: bool,
     model: dict[str, Any],
     policy: dict[str, Any] | None,
@@ -51,12 +53,13 @@ def score_file(
     """Score the rows of an uploaded file, or of a stored table, with a version of a model (``VersionKey``) and its
     policy (``number``, ``content`` and ``columns``).
 
-    ``output`` is csv or parquet, by default the format of the file; ``columns`` are those that stand beside the
-    answers, all by default. Returns ``row_count``, ``skipped``, ``errors`` (how many are listed), ``format`` and
-    ``policy``, whose number is None where it does not fit the model. Parts that an earlier attempt finished stay.
+    ``content_hash`` is the SHA-256 of the upload. ``output`` is csv or parquet, by default the format of the file;
+    ``columns`` are those that stand beside the answers, all by default. Returns ``row_count``, ``skipped``, ``errors``
+    (how many are listed), ``format`` and ``policy``, whose number is None where it does not fit the model. Parts of
+    this upload that an earlier attempt finished stay.
     """
     report(Progress(fraction=0.0, stage="open", message="Opening the model and the file"))
-    asked = Asked(output, columns, Limits(int(limits["max_columns"]), int(limits["max_cell_bytes"])))
+    asked = Asked(output, columns, Limits.of(limits))
     with (
         tempfile.TemporaryDirectory(prefix="rowcast-score-") as folder,
         disk_full_is_unavailable(),
@@ -64,7 +67,7 @@ def score_file(
     ):
         opened = opener.submit(_open, storage, model, policy)
         with storage.local(source_key) as path:
-            run = _Run(storage, report, task_id, opened, asked, Path(folder), threads)
+            run = _Run(storage, report, task_id, content_hash, opened, asked, Path(folder), threads)
             done = run.table(path) if is_table else run.upload(path)
         report(Progress(fraction=JOINING, stage="join", message=f"Storing {done.rows:,} predictions"))
         done.store(task_id, Path(folder))
@@ -164,6 +167,7 @@ class _Run:
         storage: Storage,
         report: Report,
         task_id: str,
+        content_hash: str,
         opened: Future[Scorer],
         asked: Asked,
         folder: Path,
@@ -172,6 +176,7 @@ class _Run:
         self._storage = storage
         self._report = report
         self._task_id = task_id
+        self._content_hash = content_hash
         self._opened = opened
         self._asked = asked
         self._folder = folder
@@ -179,37 +184,39 @@ class _Run:
 
     def upload(self, path: Path) -> _Done:
         """The file as it was uploaded: the fast way, unless rows, quotes or characters turn out to be out of order."""
+        self._check(path)
         limits = self._asked.limits
         if sniffing.file_format(head_of(path)) == "parquet":
             table = self._folder / "table.parquet"
             write_table_from_parquet(path, table, limits)
             return self._through(TableSource(table, limits), "table", self._asked.output or "parquet")
-        way, text = "written", open_text(path, self._folder, limits.max_columns, self._say)
+        way, source = "written", TextSource(open_text(path, self._folder, limits.max_columns, self._say), limits)
         while True:
             try:
-                return self._through(TextSource(text, limits), way, self._asked.output or "csv")
+                return self._through(source, way, self._asked.output or "csv")
             except Irregular as irregular:
                 self._parts(way).clear()
-                way, text = self._with_more_care(way, text, irregular.survey)
+                way, source = self._with_more_care(way, source.text, irregular.survey)
 
     def table(self, path: Path) -> _Done:
         """A stored table."""
         return self._through(TableSource(path, self._asked.limits), "table", self._asked.output or "csv")
 
-    def _with_more_care(self, way: str, text: TextFile, found: Survey | None) -> tuple[str, TextFile]:
+    def _with_more_care(self, way: str, text: TextFile, found: Survey | None) -> tuple[str, TextSource]:
         """The same text in UTF-8 where it was not, else written again in plain CSV."""
         limits = self._asked.limits
         found = found or survey(text.path, text.dialect.delimiter, limits.max_line_bytes)
         if found.not_utf8_at is not None:
-            return "utf-8", as_utf8(text, found.not_utf8_at, self._folder, limits.max_columns, self._say)
+            text = as_utf8(text, found.not_utf8_at, self._folder, limits.max_columns, self._say)
+            return "utf-8", TextSource(text, limits)
         if way == "plain":
             raise InvalidInput(
                 "dataset_unreadable", "The rows cannot be read. Save the table as plain CSV (UTF-8) and upload that."
             )
         self._say("Reading row by row: some rows or quotes are irregular")
         names, plain = TextSource(text, limits).names, self._folder / "plain.csv"
-        rewrite(text.path, plain, names, text.dialect.delimiter, limits.max_cell_bytes)
-        return "plain", TextFile(plain, sniffing.Dialect(",", tuple(names)))
+        ragged = rewrite_all(text.path, plain, names, text.dialect.delimiter, limits.max_cell_bytes)
+        return "plain", TextSource(TextFile(plain, sniffing.Dialect(",", tuple(names))), limits, ragged)
 
     def _through(self, source: Source, way: str, output: str) -> _Done:
         writer = _writer(source, output, self._asked.columns)
@@ -223,7 +230,18 @@ class _Run:
         return done
 
     def _parts(self, way: str) -> Parts:
-        return Parts(self._storage, f"{parts_key(self._task_id)}/{way}")
+        return Parts(self._storage, f"{parts_key(self._task_id)}/{way}", self._content_hash)
+
+    def _check(self, upload: Path) -> None:
+        """Pass when the file is the one that was sent, which is looked at when an earlier attempt left parts of it."""
+        if next(iter(self._storage.list(parts_key(self._task_id))), None) is None:
+            return
+        with upload.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != self._content_hash:
+            raise Conflict(
+                "upload_damaged", "The file at the server is no longer the one that was sent: send it again."
+            )
 
     def _say(self, message: str) -> None:
         self._report(Progress(fraction=0.01, stage="read", message=message))
@@ -256,12 +274,15 @@ class _Work:
         chunk = self._source.read(part)
         scorer = self._opened.result()
         scorer.check(self._source.names)
-        scored = scorer.score(chunk.frame, part.first_row)
+        scored = scorer.score(chunk.frame, part.first_row, chunk.faults)
         rows = self._done.writer.part(chunk, scored.answers)
         count = scored.problems.height
         problems = scored.problems.write_csv(include_header=False).encode() if count else b""
-        finished = Finished(**part.model_dump(), skipped=scored.skipped, problem_count=count)
-        self._done.parts.put(finished, rows, problems)
+        parts = self._done.parts
+        finished = Finished(
+            **part.model_dump(), skipped=scored.skipped, problem_count=count, content_hash=parts.content_hash
+        )
+        parts.put(finished, rows, problems)
         return finished
 
 

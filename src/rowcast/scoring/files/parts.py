@@ -9,10 +9,12 @@ from rowcast.scoring.files.source import Part
 
 
 class Finished(Part):
-    """A part that is in the storage, with the number of its rows that have no prediction."""
+    """A part that is in the storage, with the number of its rows that have no prediction, and the SHA-256 of the upload
+    that it is of."""
 
     skipped: int
     problem_count: int
+    content_hash: str = ""
 
     def is_of(self, part: Part) -> bool:
         """Whether it is this very part: another release may cut otherwise."""
@@ -21,17 +23,18 @@ class Finished(Part):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts under a prefix, for one way to read the file. A part's own note is written last: with it the part is
-    finished."""
+    """The parts under a prefix, for one way to read the upload of that SHA-256. A part's own note is written last: with
+    it the part is finished."""
 
     storage: Storage
     prefix: str
+    content_hash: str
 
     def finished(self) -> dict[int, Finished]:
-        """By number."""
+        """Those of this upload, by number."""
         notes = (key for key in self.storage.list(self.prefix) if key.endswith(".json"))
         found = (Finished.model_validate_json(self.storage.read(key)) for key in notes)
-        return {part.number: part for part in found}
+        return {part.number: part for part in found if part.content_hash == self.content_hash}
 
     def put(self, part: Finished, rows: bytes, problems: bytes) -> None:
         """Write a part down; it is finished when this returns."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -84,8 +84,8 @@ class Scorer:
         rendered = self._render(np.zeros((0, max(2, self._outputs)), dtype=np.float32))
         return [*rendered, *(column for column, _, _ in self._decided)]
 
-    def score(self, frame: pl.DataFrame, first_row: int) -> Scored:
-        """Answers to the rows of which the first has that number in the file."""
+    def score(self, frame: pl.DataFrame, first_row: int, unread: Sequence[Fault] = ()) -> Scored:
+        """Answers to the rows of which the first has that number in the file, none to those that are ``unread``."""
         inputs: dict[str, Column] = {}
         faults: list[Fault] = []
         notes: list[Fault] = []  # of amounts, which cost a row its profit and nothing else
@@ -96,6 +96,9 @@ class Scorer:
             else:
                 inputs[reader.name] = reader.absent(frame.height)
         outputs = self._bulk.run({name: inputs[name] for name in self._own})
+        if unread:  # whatever is wrong with single cells of these rows comes from that
+            sound = ~_marked(frame.height, unread)
+            faults, notes = [*unread, *_within(sound, faults)], _within(sound, notes)
         bad = _marked(frame.height, faults)
         beyond = np.flatnonzero(~np.isfinite(outputs).all(axis=1) & ~bad)
         if len(beyond):
@@ -177,6 +180,11 @@ def _marked(count: int, faults: Iterable[Fault]) -> npt.NDArray[np.bool_]:
     for fault in faults:
         bad[fault.places] = True
     return bad
+
+
+def _within(rows: npt.NDArray[np.bool_], faults: Iterable[Fault]) -> list[Fault]:
+    """The faults, of these rows alone."""
+    return [replace(fault, places=fault.places[rows[fault.places]]) for fault in faults]
 
 
 def _table(faults: Iterable[Fault], count: int, first_row: int) -> pl.DataFrame:

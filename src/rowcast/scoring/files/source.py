@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,13 +16,19 @@ from pydantic import BaseModel, ConfigDict
 from rowcast.datasets.reading.delimited import cell_too_long
 from rowcast.datasets.reading.headers import clean_header
 from rowcast.datasets.reading.limits import Limits
+from rowcast.datasets.reading.ragged import RaggedRow
+from rowcast.datasets.reading.sniffing import refuse_long
 from rowcast.datasets.reading.survey import Ends, Mask, Survey, survey
 from rowcast.datasets.reading.textfile import TextFile
 from rowcast.datasets.table import row_count, scan_raw
+from rowcast.scoring.files.cells import Fault
 
 PART_BYTES = 8 * 2**20
 PART_CELLS = 2_000_000
 """A part of a table ends after so many cells, a part of a text after so many bytes or cells, with the row's end."""
+
+NARROWEST = 20
+"""A narrower table counts as having so many columns: its rows are scored with all that the model has."""
 
 
 class Part(BaseModel):
@@ -39,10 +46,12 @@ class Part(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows of a part: as columns, and of a text also as they are written, without line ends."""
+    """The rows of a part: as columns, and of a text also as they are written, without line ends. ``faults`` are of rows
+    that could not be read as the table has them."""
 
     frame: pl.DataFrame
     lines: pl.Series | None = None
+    faults: Sequence[Fault] = ()
 
 
 OnPart = Callable[[Part], None]
@@ -85,21 +94,32 @@ class Irregular(Exception):
 
 
 class TextSource:
-    """Delimited text whose rows stay as they are written."""
+    """Delimited text whose rows stay as they are written; ``ragged`` are those whose cells are not."""
 
-    def __init__(self, text: TextFile, limits: Limits) -> None:
+    def __init__(self, text: TextFile, limits: Limits, ragged: Sequence[RaggedRow] = ()) -> None:
         self.names, _ = clean_header(text.dialect.header)
         self.size = text.path.stat().st_size
         self.delimiter = text.dialect.delimiter
+        self.text = text
         self._path = text.path
         self._limits = limits
+        self._ragged = ragged
 
     def cut(self, on_part: OnPart) -> None:
-        cutter = _Cutter(on_part, PART_CELLS // len(self.names), keep_blank=len(self.names) == 1)
+        cutter = _Cutter(self._within(on_part), _part_rows(self.names), keep_blank=len(self.names) == 1)
         found = survey(self._path, self.delimiter, self._limits.max_line_bytes, cutter.take)
         if found.not_utf8_at is not None or not found.is_regular(len(self.names)):
             raise Irregular(found)
         cutter.finish()
+
+    def _within(self, on_part: OnPart) -> OnPart:
+        """The same for the parts of a table that has no more rows than it may."""
+
+        def within(part: Part) -> None:
+            refuse_long(part.first_row - 1 + part.row_count, self._limits.max_rows)
+            on_part(part)
+
+        return within
 
     def read(self, part: Part) -> Chunk:
         with self._path.open("rb") as file:
@@ -114,7 +134,15 @@ class TextSource:
             raise Irregular
         if (lines.str.len_bytes() > self._limits.max_cell_bytes).any():
             _refuse_long_cells(frame, part, self._limits.max_cell_bytes)
-        return Chunk(frame, lines)
+        return Chunk(frame, lines, self._faults(part))
+
+    def _faults(self, part: Part) -> list[Fault]:
+        """The ragged rows of a part."""
+        first, end = (bisect_left(self._ragged, part.first_row + count, key=_number) for count in (0, part.row_count))
+        rows = self._ragged[first:end]
+        problems = [row.problem(len(self.names)) for row in rows]
+        places = [np.array([row.number - part.first_row]) for row in rows]
+        return [Fault("", found.code, found.message, place) for found, place in zip(problems, places, strict=True)]
 
     def _lines(self, content: bytes, rows: int) -> tuple[pl.Series, bytes]:
         """The rows as written, without line ends and blank lines, and the text that holds no others."""
@@ -137,7 +165,7 @@ class TableSource:
         self._limits = limits
 
     def cut(self, on_part: OnPart) -> None:
-        rows = max(1, PART_CELLS // len(self.names))
+        rows = _part_rows(self.names)
         for number, start in enumerate(range(0, self.size, rows)):
             end = min(start + rows, self.size)
             on_part(Part(number=number, start=start, end=end, first_row=start + 1, row_count=end - start))
@@ -146,12 +174,20 @@ class TableSource:
         return Chunk(scan_raw(self._path).slice(part.start, part.row_count).collect())
 
 
+def _part_rows(names: Sequence[str]) -> int:
+    return max(1, PART_CELLS // max(NARROWEST, len(names)))
+
+
+def _number(row: RaggedRow) -> int:
+    return row.number
+
+
 class _Cutter:
     """Gathers records into parts. The first record that is not blank is the header."""
 
     def __init__(self, on_part: OnPart, most_rows: int, *, keep_blank: bool) -> None:
         self._on_part = on_part
-        self._most_rows = max(1, most_rows)
+        self._most_rows = most_rows
         self._keep_blank = keep_blank
         self._start: int | None = None
         self._end = 0

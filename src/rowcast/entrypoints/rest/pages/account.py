@@ -8,12 +8,13 @@ from functools import partial
 from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
-from rowcast.accounts.identities import Linked, linked_of
+from rowcast.accounts.identities import linked_of
 from rowcast.accounts.oneself import profile_of, sessions_of
 from rowcast.accounts.principal import Principal
-from rowcast.accounts.profile import BrowserSession
+from rowcast.accounts.profile import LinkedIdentity
 from rowcast.accounts.providers import Provider
 from rowcast.accounts.sessions import end_session
+from rowcast.entrypoints.agents import browser_of
 from rowcast.entrypoints.rest.browsers import visitor
 from rowcast.entrypoints.rest.pages.letters import post
 from rowcast.entrypoints.rest.pages.rendering import SIGN_IN_AGAIN, PageRoute, fields, go, show, to_sign_in, who
@@ -24,26 +25,6 @@ from rowcast.errors import RowcastError
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 DONE = frozenset({"password", "email", "email_asked", "session", "linked", "unlinked"})
-
-_PROGRAMS = (
-    ("Edg", "Edge"),
-    ("OPR", "Opera"),
-    ("YaBrowser", "Yandex"),
-    ("Firefox", "Firefox"),
-    ("Chrome", "Chrome"),
-    ("Safari", "Safari"),
-    ("curl", "curl"),
-    ("python", "Python"),
-)
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
-"""What browsers say of themselves, those first that say the others too."""
 
 
 @router.get("/account")
@@ -110,7 +91,7 @@ async def show_account(
                 "linked": [(each, _title(services, each.provider)) for each in linked],
                 "linkable": _linkable(services, linked),
                 "account": profile_of(session, principal),
-                "sessions": [(each, _program(each)) for each in sessions],
+                "sessions": [(each, browser_of(each.agent)) for each in sessions],
             }
 
     shown = await to_thread.run_sync(look)
@@ -132,13 +113,7 @@ def _title(services: Services, name: str) -> str:
     return provider.title if provider else name
 
 
-def _linkable(services: Services, linked: Sequence[Linked]) -> list[Provider]:
+def _linkable(services: Services, linked: Sequence[LinkedIdentity]) -> list[Provider]:
     """Providers at which the account is not known yet."""
     names = {each.provider for each in linked}
     return [provider for name, provider in services.providers.items() if name not in names]
-
-
-def _program(session: BrowserSession) -> str:
-    """Browser and system, as far as what it says of itself tells."""
-    found = (next((name for sign, name in known if sign in session.agent), "") for known in (_PROGRAMS, _SYSTEMS))
-    return " · ".join(part for part in found if part)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from rowcast.accounts.profile import LANGUAGE_COOKIE
 from rowcast.entrypoints.rest.pages.texts import ENGLISH, LANGUAGES
 
-COOKIE = "rowcast_language"
 YEAR_SECONDS = 365 * 86_400
 
 
 def language_of(request: Request) -> str:
     """The language to answer in."""
-    chosen = request.cookies.get(COOKIE, "")
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     return chosen if chosen in LANGUAGES else _asked_for(request.headers.get("accept-language", ""))
 
 
 def keep(response: Response, language: str) -> None:
     """Have the browser remember the choice."""
-    response.set_cookie(COOKIE, language, max_age=YEAR_SECONDS, path="/", httponly=True, samesite="lax")
+    response.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, path="/", httponly=True, samesite="lax")
 
 
 def _asked_for(header: str) -> str:

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rowcast.accounts.audit import caller_address
 from rowcast.accounts.principal import Principal
+from rowcast.datasets.texts import is_plain
 from rowcast.entrypoints.rest.browsers import address_of, own_path, require_own_site, token_of
 from rowcast.entrypoints.rest.pages.languages import language_of
 from rowcast.entrypoints.rest.pages.texts import LANGUAGES, Texts
@@ -117,9 +118,16 @@ async def fields(request: Request) -> dict[str, str]:
         if len(body) > FORM_BYTES:
             raise TooLarge("body_too_large", f"The request is larger than the {FORM_BYTES:,} bytes allowed here.")
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"))
+        found = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"))
     except ValueError:
-        raise InvalidInput("form_invalid", "The form cannot be read. Open the page again.") from None
+        raise _unreadable() from None
+    if not all(map(is_plain, found.values())):
+        raise _unreadable()
+    return found
+
+
+def _unreadable() -> InvalidInput:
+    return InvalidInput("form_invalid", "The form cannot be read. Open the page again.")
 
 
 async def who(request: Request) -> Principal | None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from rowcast.accounts.access import Opened
 from rowcast.accounts.links import Purpose, look_at
+from rowcast.accounts.profile import LANGUAGE_COOKIE
 from rowcast.accounts.sessions import end_session
 from rowcast.accounts.tables import UserRow
 from rowcast.entrypoints.rest import browsers
@@ -92,7 +93,7 @@ async def entered(request: Request, opened: Opened, path: str) -> Response:
     response = go(path)
     browsers.keep(response, opened.token, request, services.settings)
     chosen = opened.user.language
-    if chosen in LANGUAGES and languages.COOKIE not in request.cookies:
+    if chosen in LANGUAGES and LANGUAGE_COOKIE not in request.cookies:
         languages.keep(response, str(chosen))
     return response
 

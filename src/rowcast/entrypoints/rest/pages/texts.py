@@ -46,7 +46,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "For a new password, should you forget yours. It counts once you have followed the link in a letter.",
         "Понадобится, если вы забудете пароль. Адрес действует после перехода по ссылке из письма.",
     ),
-    "email_none": ("none", "не указан"),
+    "email_none": ("none", "не указана"),
     "end": ("End", "Завершить"),
     "error_title": ("This did not work", "Не получилось"),
     "first_seen": ("Signed in", "Вход"),
@@ -146,6 +146,7 @@ RUSSIAN_ERRORS: Mapping[str, str] = {
     "sign_up_closed": "Учётные записи здесь создаёт администратор. Обратитесь к нему.",
     "too_many_attempts": "Слишком много попыток. Подождите {retry_after} с и попробуйте снова.",
     "user_name_invalid": "В имени от 1 до 100 букв, цифр, пробелов и других знаков, кроме @ и /.",
+    "user_name_mixed": "В имени буквы и цифры одного алфавита: знаки разных бывают неотличимы на вид.",
     "user_name_taken": "Это имя занято. Выберите другое.",
 }
 """By code; the others are said in English."""

@@ -1,0 +1,195 @@
+"""The exploratory report: distributions, missing values, what goes with the target, and what to beware of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from rowcast.datasets.schema import Kind
+from rowcast.datasets.views import ColumnProfile, Dataset, DatasetVersionDetail, TableProfile, TableWarning
+from rowcast.entrypoints.dashboard.charts import Plot, draw, table
+from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.theme import BLUE, ORANGE
+from rowcast.entrypoints.dashboard.work import begin, finished, outcome, under_way
+
+MOST_BARS = 25
+BAR_PIXELS = 22
+NO_USE = 0.5
+"""The ROC AUC of a column that tells nothing."""
+
+
+def show_report(page: Page, chosen: Dataset, detail: DatasetVersionDetail) -> None:
+    """The report, with a target where one is chosen."""
+    t = page.t
+    names = [feature.name for feature in detail.table_schema.features]
+    target = st.selectbox(
+        t("data.target"), names, index=None, placeholder=t("data.no_target"), help=t("data.target_help"),
+        key=f"data.target.{chosen.name}",
+    )  # fmt: skip
+    profile: TableProfile | None = detail.profile
+    if target is not None:
+        profile = profile_of(page, chosen.name, detail.number, target)
+    if profile is None:
+        return
+    _warnings(page, profile.warnings)
+    if target is not None:
+        _associations(page, profile)
+    _missing(page, profile)
+    _column(page, chosen, profile)
+
+
+def profile_of(page: Page, name: str, version: int, target: str) -> TableProfile | None:
+    """The table in figures, with how each column relates to the target. None while the server works on it: then the
+    page shows how far it is, and runs again."""
+    known, key = f"datasets.{name}.{version}.profile.{target}", f"data.profile.{name}.{version}.{target}"
+    if not page.knows(known):
+        if not under_way(key):
+            client = page.client
+            begin(key, lambda report: client.datasets.profile(name, target=target, version=version, progress=report))
+        if not finished(page, key):
+            return None
+    profile: TableProfile = page.recall(known, lambda: outcome(key), seconds=math.inf)
+    return profile
+
+
+def said(page: Page, warning: TableWarning) -> str:
+    """A warning in the visitor's language, as Markdown; in English with its figures, as the server says it."""
+    if page.t.language == "en":
+        return plain(warning.message)
+    words = page.t.get(f"warning.{warning.code}")
+    return words.format(column=plain(warning.column or "")) if words else plain(warning.message)
+
+
+def _warnings(page: Page, warnings: Sequence[TableWarning]) -> None:
+    t = page.t
+    if not warnings:
+        st.success(t("data.no_warnings"), icon=":material/check_circle:")
+        return
+    left_out = [warning for warning in warnings if warning.exclude]
+    others = [warning for warning in warnings if not warning.exclude]
+    if left_out:
+        lines = "\n".join(f"- {said(page, each)}" for each in left_out)
+        st.warning(f"{t('data.left_out')}\n\n{lines}", icon=":material/warning:")
+    if others:
+        lines = "\n".join(f"- {said(page, each)}" for each in others)
+        with st.expander(t.count("data.more_warnings", len(others), page.f.number(len(others)))):
+            st.markdown(lines)
+
+
+def association_rows(profile: TableProfile) -> list[dict[str, Any]]:
+    """How well each column alone tells the target, best first; those that training leaves out are marked."""
+    left_out = {warning.column for warning in profile.warnings if warning.exclude}
+    rows: list[dict[str, Any]] = [
+        {
+            "column": column.name,
+            "association": column.association,
+            "correlation": column.correlation,
+            "left_out": column.name in left_out,
+        }
+        for column in profile.columns
+        if column.association is not None
+    ]
+    return sorted(rows, key=lambda row: -row["association"])
+
+
+def _associations(page: Page, profile: TableProfile) -> None:
+    t, f = page.t, page.f
+    rows = association_rows(profile)
+    if not rows:
+        return
+    st.subheader(t("data.associations", target=plain(profile.target)))
+    st.caption(t("data.associations_help"))
+    words = {False: t("data.learned_from"), True: t("data.is_left_out")}
+    shown = [{**row, "use": words[row["left_out"]], "shown": f.number(row["association"], 3)} for row in rows]
+    shown = shown[:MOST_BARS]
+    colors = alt.Scale(domain=[words[False], words[True]], range=[BLUE, ORANGE])
+    floor = min(NO_USE, *(row["association"] for row in rows)) if len(rows) > 1 else 0.0
+    base = alt.Chart(table(shown)).encode(
+        y=alt.Y("column:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False)),
+        x=alt.X("association:Q", title=t("data.association"), scale=alt.Scale(domainMin=floor, zero=False)),
+    )
+    bars = base.mark_bar(cornerRadius=2).encode(
+        x2=alt.datum(floor), color=alt.Color("use:N", title=None, scale=colors, legend=alt.Legend(orient="top"))
+    )
+    picture = alt.layer(bars, base.mark_text(align="left", dx=4, color="gray").encode(text="shown:N"))
+    draw(picture, f, alt_text=t("data.associations", target=str(profile.target)), height=BAR_PIXELS * len(shown) + 60)
+
+
+def _missing(page: Page, profile: TableProfile) -> None:
+    t, f = page.t, page.f
+    rows = [
+        {"column": each.name, "missing": each.missing / each.count, "shown": f.percent(each.missing / each.count)}
+        for each in sorted(profile.columns, key=lambda column: -column.missing)
+        if each.missing and each.count
+    ][:MOST_BARS]
+    st.subheader(t("data.missing_values"))
+    if not rows:
+        st.caption(t("data.nothing_missing"))
+        return
+    base = alt.Chart(table(rows)).encode(
+        y=alt.Y("column:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False)),
+        x=alt.X("missing:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+    )
+    texts = base.mark_text(align="left", dx=4, color="gray").encode(text="shown:N")
+    picture = alt.layer(base.mark_bar(cornerRadius=2, color=BLUE), texts)
+    draw(picture, f, alt_text=t("data.missing_values"), height=BAR_PIXELS * len(rows) + 40)
+
+
+def _column(page: Page, chosen: Dataset, profile: TableProfile) -> None:
+    t, f = page.t, page.f
+    st.subheader(t("data.one_column"))
+    columns = {column.name: column for column in profile.columns}
+    name = st.selectbox(t("data.column"), list(columns), key=f"data.column.{chosen.name}")
+    column = columns[name]
+    st.caption(plain(chosen.dictionary.get(name, "")))
+    figures = {"data.distinct": f.number(column.distinct, 0), "data.missing": f.percent(column.missing / column.count)}
+    if column.quantiles:
+        figures |= {"data.median": _value(page, column, column.quantiles.get("0.5"))}
+        figures |= {"data.mean": _value(page, column, column.mean)}
+    for place, (key, value) in zip(st.columns(4), figures.items(), strict=False):
+        place.metric(t(key), value)
+    picture = _histogram(page, column) if column.histogram else _frequent(page, column)
+    if picture is not None:
+        draw(picture, f, alt_text=t("data.distribution", column=name))
+
+
+def bins(column: ColumnProfile) -> list[dict[str, Any]]:
+    """The bars of a histogram; those of dates with moments in milliseconds, as plots take them."""
+    if column.histogram is None:
+        return []
+    scale = 86_400_000.0 if column.kind is Kind.DATE else 1.0
+    edges = [edge * scale for edge in column.histogram.edges]
+    pairs = zip(pairwise(edges), column.histogram.counts, strict=True)
+    return [{"low": low, "high": high, "count": count} for (low, high), count in pairs]
+
+
+def _histogram(page: Page, column: ColumnProfile) -> Plot:
+    kind = "T" if column.kind is Kind.DATE else "Q"
+    along = alt.X(f"low:{kind}", title=column.name, axis=alt.Axis(grid=False))
+    bars = alt.Chart(table(bins(column))).mark_bar(color=BLUE, stroke="white", strokeWidth=0.5)
+    picture: Plot = bars.encode(x=along, x2=f"high:{kind}", y=alt.Y("count:Q", title=page.t("data.row_count")))
+    return picture
+
+
+def _frequent(page: Page, column: ColumnProfile) -> Plot | None:
+    if not column.top:
+        return None
+    rows = [{"value": each.value, "count": each.count} for each in column.top[:MOST_BARS]]
+    bars = alt.Chart(table(rows)).mark_bar(color=BLUE, cornerRadius=2)
+    picture: Plot = bars.encode(
+        y=alt.Y("value:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False)),
+        x=alt.X("count:Q", title=page.t("data.row_count")),
+    )
+    return picture
+
+
+def _value(page: Page, column: ColumnProfile, value: float | None) -> str:
+    if value is None or column.kind is not Kind.DATE:
+        return page.f.number(value)
+    return page.f.day((datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=value)).date())

@@ -1,0 +1,171 @@
+"""Train: choose a table, a target and what to learn from; follow it live; compare what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from rowcast.datasets.schema import TRAINABLE, Feature
+from rowcast.datasets.views import Dataset, DatasetVersionDetail, TableProfile
+from rowcast.entrypoints.dashboard.page import Page
+from rowcast.entrypoints.dashboard.pages.data_report import profile_of, said
+from rowcast.entrypoints.dashboard.pages.train_compare import show_comparison
+from rowcast.entrypoints.dashboard.pages.train_form import Knobs, ask_hyperparameters, ask_more, ask_work
+from rowcast.entrypoints.dashboard.pages.train_run import TASK, show_running, show_task
+
+LISTED_SECONDS = 30.0
+
+
+def show(page: Page) -> None:
+    """A new training, or a comparison of what there is; what runs is followed on top."""
+    t = page.t
+    st.title(t("train.title"))
+    task_id = st.session_state.get(TASK) or st.query_params.get("task")
+    if task_id:
+        st.query_params["task"] = task_id
+        show_task(page, task_id)
+        return
+    show_running(page)
+    ways = {"new": t("train.new"), "compare": t("train.compare")}
+    way = st.segmented_control(
+        t("train.what"), list(ways), default="new", required=True, format_func=ways.__getitem__, key="train.way",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if way == "compare":
+        show_comparison(page)
+    else:
+        _new(page)
+
+
+def _new(page: Page) -> None:
+    t = page.t
+    tables = page.recall("datasets", page.client.datasets.list, seconds=LISTED_SECONDS)
+    if not tables:
+        st.info(t("train.no_table"), icon=":material/info:")
+        page.link("data", t("train.to_data"), icon=":material/upload_file:")
+        return
+    chosen = _choose(page, tables)
+    number = chosen.latest.number
+    detail = page.recall(
+        f"datasets.{chosen.name}.{number}", lambda: page.client.datasets.version(chosen.name, number), seconds=600.0
+    )
+    names = [feature.name for feature in detail.table_schema.features if feature.kind in TRAINABLE]
+    target = st.selectbox(
+        t("train.target"), names, index=None, placeholder=t("train.choose"), help=t("train.target_help"),
+        key=f"train.target.{chosen.name}",
+    )  # fmt: skip
+    if target is None:
+        st.caption(t("train.target_first"))
+        return
+    profile = profile_of(page, chosen.name, number, target)
+    if profile is not None:
+        _recipe(page, chosen, detail, profile)
+
+
+def _choose(page: Page, tables: Sequence[Dataset]) -> Dataset:
+    by_name = {table.name: table for table in tables}
+    wanted = st.query_params.get("dataset")
+    if wanted in by_name and "train.table" not in st.session_state:
+        st.session_state["train.table"] = wanted
+    return by_name[st.selectbox(page.t("train.table"), list(by_name), key="train.table")]
+
+
+def feature_rows(page: Page, detail: DatasetVersionDetail, profile: TableProfile) -> list[dict[str, Any]]:
+    """The columns to learn from as lines to tick: those that a warning leaves out are not ticked, and say why."""
+    warnings: dict[str, list[str]] = {}
+    left_out: set[str] = set()
+    for warning in profile.warnings:
+        if warning.column:
+            warnings.setdefault(warning.column, []).append(_bare(said(page, warning)))
+            left_out |= {warning.column} if warning.exclude else set()
+    associations = {column.name: column.association for column in profile.columns}
+
+    def row(feature: Feature) -> dict[str, Any]:
+        usable = feature.kind in TRAINABLE
+        reasons = warnings.get(feature.name, [] if usable else [page.t("train.not_learned")])
+        return {
+            "use": usable and feature.name not in left_out,
+            "name": feature.name,
+            "kind": page.t(f"column_kind.{feature.kind}"),
+            "association": associations.get(feature.name),
+            "optional": False,
+            "why": " ".join(reasons),
+        }
+
+    features = [feature for feature in detail.table_schema.features if feature.name != profile.target]
+    return [row(feature) for feature in features]
+
+
+def chosen_columns(
+    rows: Sequence[Mapping[str, Any]], edited: Mapping[int, Mapping[str, Any]]
+) -> tuple[list[str], list[str]]:
+    """The columns that are ticked, and those of them that a prediction may leave out."""
+    after = [{**row, **edited.get(place, {})} for place, row in enumerate(rows)]
+    used = [row["name"] for row in after if row["use"]]
+    return used, [row["name"] for row in after if row["use"] and row["optional"]]
+
+
+def _recipe(page: Page, chosen: Dataset, detail: DatasetVersionDetail, profile: TableProfile) -> None:
+    t = page.t
+    rows = feature_rows(page, detail, profile)
+    left_out = sum(not row["use"] for row in rows)
+    st.markdown(f"**{t('train.features')}**")
+    if left_out:
+        st.caption(t.count("train.left_out", left_out, page.f.number(left_out)))
+    key = f"train.features.{chosen.name}.{detail.number}.{profile.target}"
+    st.data_editor(
+        rows,
+        key=key,
+        hide_index=True,
+        height=min(38 * (len(rows) + 1), 420),
+        disabled=["name", "kind", "association", "why"],
+        column_config={
+            "use": st.column_config.CheckboxColumn(t("train.use"), pinned=True),
+            "name": st.column_config.TextColumn(t("data.column"), pinned=True),
+            "kind": st.column_config.TextColumn(t("data.kind")),
+            "association": st.column_config.NumberColumn(t("data.association"), format="%.3f"),
+            "optional": st.column_config.CheckboxColumn(t("train.optional"), help=t("train.optional_help")),
+            "why": st.column_config.TextColumn(t("train.why"), width="large"),
+        },
+    )
+    features, optional = chosen_columns(rows, st.session_state[key].get("edited_rows", {}))
+    work = ask_work(page, page.recall("algorithms", page.client.algorithms, seconds=3600.0))
+    knobs = ask_hyperparameters(page, work.algorithms)
+    more = ask_more(page, detail, features)
+    _start(page, chosen, detail, profile, {"features": features, "optional": optional} | work.asked | more, knobs)
+
+
+def _start(
+    page: Page,
+    chosen: Dataset,
+    detail: DatasetVersionDetail,
+    profile: TableProfile,
+    asked: Mapping[str, Any],
+    knobs: Knobs,
+) -> None:
+    t = page.t
+    left, right = st.columns(2)
+    model = left.text_input(t("train.model"), chosen.name, help=t("train.model_help"), key=f"train.model.{chosen.name}")
+    promote = right.toggle(t("train.promote"), value=True, help=t("train.promote_help"), key="train.promote")
+    if not st.button(t("train.start"), type="primary", icon=":material/play_arrow:", key="train.start"):
+        return
+    with page.attempt():
+        task = page.client.train(
+            dataset=chosen.name,
+            dataset_version=detail.number,
+            target=profile.target,
+            model=model.strip() or None,
+            promote=promote,
+            hyperparameters=knobs,
+            **asked,
+        )
+        page.forget("tasks")
+        st.session_state[TASK] = task.id
+        st.rerun()
+
+
+def _bare(markdown: str) -> str:
+    """The same for a cell, which shows what Markdown would leave away."""
+    return markdown.replace("\\", "")

@@ -1,0 +1,27 @@
+"""The front door, where there is a dashboard: a server of its own, called at the address of this one."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from rowcast.entrypoints.dashboard.paths import is_dashboard
+from rowcast.entrypoints.passing import Passing
+from rowcast.entrypoints.rest.problems import render
+from rowcast.errors import Unavailable
+
+
+def install(app: FastAPI, url: str) -> None:
+    """Pass on to the server at ``url`` what is the dashboard's and no operation of ours: only what nothing else answers
+    is looked at."""
+    passing, otherwise = Passing(url, _no_dashboard), app.router.default
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        await (passing if is_dashboard(scope["path"]) else otherwise)(scope, receive, send)
+
+    app.router.default = front
+
+
+async def _no_dashboard(scope: Scope, receive: Receive, send: Send) -> None:
+    error = Unavailable("dashboard_unavailable", "The dashboard does not answer. Try again in a moment.")
+    await render(error)(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Models that others made, as versions: from formats that hold no code."""
