@@ -31,8 +31,6 @@ SECRETS = {
     "rowcast_storage_secret_key",
 }
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="renders the manifests with kubectl kustomize")
-
 Manifest = dict[str, Any]
 
 
