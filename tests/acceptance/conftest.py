@@ -2,8 +2,10 @@
 
 import os
 import shutil
+from contextlib import suppress
 
 import pytest
+from playwright.sync_api import TimeoutError, sync_playwright
 
 from rowcast.entrypoints.dashboard.example import load_and_train
 
@@ -13,14 +15,13 @@ PATIENCE = 120_000
 """Milliseconds that are waited for anything on a page, on a machine that has much else to do."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """For one module at a time: while it is open nothing else on this thread can have an event loop."""
     if CHROMIUM is None:
         if "CI" in os.environ:
             pytest.fail("chromium is not installed: run scripts/setup-services.sh")
         pytest.skip("chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -45,6 +46,7 @@ class Visitor:
     def __init__(self, page, url):
         self.page = page
         self.url = url
+        self._pressed = None
 
     def sign_up(self, name):
         self.page.goto(f"{self.url}/sign-up?next=/")
@@ -79,11 +81,21 @@ class Visitor:
         return self.settle()
 
     def press(self, name, **options):
-        self.main.get_by_role("button", name=name, **options).click()
+        self._pressed = self.main.get_by_role("button", name=name, **options)
+        self._pressed.click()
 
     def sees(self, text, **options):
-        """Wait until it is there to be read."""
-        self.main.get_by_text(text, **options).first.wait_for()
+        """Wait until it is there to be read. A click that meets a page just as it is drawn anew is lost, and people
+        click again: so does this, when long after it the button still waits to be pressed."""
+        wanted = self.main.get_by_text(text, **options).first
+        pressed, self._pressed = self._pressed, None
+        if pressed is not None:
+            with suppress(TimeoutError):
+                wanted.wait_for(timeout=PATIENCE / 4)
+                return self
+            if pressed.is_visible() and pressed.is_enabled():
+                pressed.click()
+        wanted.wait_for()
         return self
 
     @property
