@@ -3,6 +3,9 @@
 # what is missing are skipped and say so. Run by make; does nothing when they are there.
 set -euo pipefail
 
+command -v kubectl >/dev/null ||
+    echo "setup: kubectl is not installed, and Debian's is too old: tests of the Kubernetes manifests are left out" >&2
+
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 compgen -G '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin' >/dev/null || missing+=(rabbitmq-server)

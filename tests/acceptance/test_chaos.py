@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-SIZE = {"--tasks": 400, "--trainings": 2, "--kills": 4, "--clients": 16}
+SIZE = {"--tasks": 500, "--trainings": 2, "--kills": 6, "--clients": 16}
 
 
 def test_nothing_is_lost_or_doubled_when_everything_is_killed(own_services):
@@ -21,4 +21,4 @@ def test_nothing_is_lost_or_doubled_when_everything_is_killed(own_services):
     )
     assert done.returncode == 0, done.stdout
     last = done.stdout.splitlines()[-1]
-    assert last == "accepted=402 finished=402 lost=0 twice=0 kills=4 5xx=0", done.stdout
+    assert last == "accepted=502 finished=502 lost=0 twice=0 kills=6 5xx=0", done.stdout

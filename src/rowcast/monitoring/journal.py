@@ -86,8 +86,7 @@ class Journal:
         with self._writer.transaction() as cursor:
             run = on_cursor(cursor, self._writer.dialect)
             requests = take()
-            keys = {request.entry.id: request.key for request in requests if isinstance(request, Limited)}
-            outcomes = charged(self._ledger, run, allowed(run, requests), keys)
+            outcomes = charged(self._ledger, run, allowed(run, requests))
             entries = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
             self._recording.write(cursor, self._recording.completed(entries))
         self.commits += 1
