@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -68,6 +69,19 @@ def test_processes_that_start_at_once_upgrade_one_after_the_other(database_url):
     answers = [process.communicate(timeout=60)[0].strip() for process in processes]
 
     assert sorted(answers) == ["False", "False", "False", "True"]
+
+
+def test_a_new_file_waits_for_whoever_is_just_writing_it(tmp_path):
+    other = sqlite3.connect(tmp_path / "rowcast.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    leaving = threading.Timer(0.3, other.execute, ["COMMIT"])
+    leaving.start()
+    database = open_database(f"sqlite:///{tmp_path / 'rowcast.db'}")
+    database.ping()
+
+    leaving.join()
+    other.close()
+    database.dispose()
 
 
 def test_a_database_of_a_newer_version_is_left_alone(database):

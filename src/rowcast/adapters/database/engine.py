@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -28,6 +29,7 @@ BUSY_SECONDS = 30.0
 POOL_SIZE = 10
 
 _BEGIN = "sqlite_begin"
+_PRIMARY_CODE = 0xFF  # the last byte of an extended error code of SQLite
 
 
 class SqlDatabase:
@@ -184,10 +186,29 @@ def _sqlite_engine(address: URL, busy_seconds: float) -> Engine:
 def _prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     """Set up a new SQLite connection: transactions begin where we say, commits reach the disk, foreign keys hold."""
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    _log_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES_AT_MOST}")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log, which a new file needs once.
+
+    While another process writes the file, SQLite says at once that it is locked, however long a caller is ready to
+    wait: so the waiting is done here.
+    """
+    (milliseconds,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    deadline = time.monotonic() + milliseconds / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
