@@ -72,6 +72,10 @@ generate: setup ## make again what is generated: gRPC modules, the sync client, 
 	@$(BIN)/python scripts/generate_protos.py
 	@$(BIN)/python scripts/generate_sync_client.py
 
+.PHONY: example-credit
+example-credit: setup ## from raw loans to a served decision; writes examples/credit-default/reports anew
+	@$(BIN)/python examples/credit-default/run.py $(OPTIONS)
+
 .PHONY: bench
 bench: setup ## measure against floors in the same run; writes benchmarks/results
 	@$(BIN)/python -m benchmarks
@@ -81,13 +85,18 @@ bench-peers: setup ## measure beside MLServer, BentoML, LitServe, Ray Serve and 
 	@scripts/setup-peers.sh
 	@$(BIN)/python -m benchmarks.peers
 
+.PHONY: bench-tune
+bench-tune: setup ## compare `rowcast tune` with AutoGluon, a minute each, on real tables; half an hour
+	@scripts/setup-peers.sh tuning
+	@$(BIN)/python -m benchmarks.tuning
+
 .PHONY: lock
 lock: setup ## resolve the newest dependencies into the hash-pinned locks
-	@cd requirements && for set in clients/*.in peers/*.in deploy.in mlflow.in; do \
+	@cd requirements && for set in clients/*.in peers/*.in tuning/*.in deploy.in mlflow.in; do \
 	  UV_PYTHON_DOWNLOADS=never ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header $$set -o $${set%.in}.txt || exit 1; done
-	@cd requirements && for set in uv runtime dev; do \
-	  case $$set in uv) from=uv.in;; runtime) from=../pyproject.toml;; dev) from="--extra dev -c runtime.txt ../pyproject.toml";; esac; \
+	@cd requirements && for set in uv runtime dev ray; do \
+	  case $$set in uv|ray) from=$$set.in;; runtime) from=../pyproject.toml;; dev) from="--extra dev -c runtime.txt ../pyproject.toml";; esac; \
 	  UV_PYTHON_DOWNLOADS=never ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header $$from -o $$set.txt || exit 1; done
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import files, inference, keys, predict, table, tasks
+from benchmarks import files, inference, keys, pages, predict, table, tasks
 from benchmarks.machine import describe
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "keys": keys.run,
     "files": files.run,
     "tasks": tasks.run,
+    "pages": pages.run,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -57,6 +57,8 @@ ENVIRONMENT = """\
 #MLFLOW_PORT=5000
 #RABBITMQ_CONSOLE_PORT=15672
 #S3_PORT=8333
+#PROMETHEUS_PORT=9090
+#GRAFANA_PORT=3000
 
 # --- Rowcast; docs/reference/settings.md is the same as a table ---
 """

@@ -18,7 +18,7 @@ secret() {
 of() { cat "$folder/$1"; }
 
 for name in postgres_password postgres_rowcast_password postgres_mlflow_password rabbitmq_password \
-    rowcast_api_key rowcast_storage_secret_key mlflow_storage_secret_key; do
+    rowcast_api_key rowcast_storage_secret_key mlflow_storage_secret_key grafana_password; do
     random | secret "$name"
 done
 printf rowcast | secret rowcast_storage_access_key

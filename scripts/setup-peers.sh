@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv-peers/NAME for each of requirements/peers/NAME.txt: servers of models that `make bench-peers` runs beside
-# Rowcast, unchanged from PyPI. Each has an environment of its own.
+# Makes .venv-peers/NAME for each of requirements/FOLDER/NAME.txt: what the benchmarks run beside Rowcast, unchanged from
+# PyPI, each in an environment of its own. FOLDER is peers, the servers of `make bench-peers`, or tuning for `make
+# bench-tune`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=$PWD/.venv/bin/uv
@@ -8,7 +9,7 @@ export UV_PYTHON_DOWNLOADS=never
 for list in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
     [ ! -s "$list" ] || export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
 done
-for lock in requirements/peers/*.txt; do
+for lock in requirements/"${1:-peers}"/*.txt; do
     name=$(basename "$lock" .txt) folder=.venv-peers/$(basename "$lock" .txt)
     [ ! "$folder/.ready" -nt "$lock" ] || continue
     printf 'setup: installing the peer %s\n' "$name" >&2

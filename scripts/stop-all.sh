@@ -9,6 +9,6 @@ if command -v minikube >/dev/null && minikube status --profile rowcast >/dev/nul
     if [ -n "$clean" ]; then minikube delete --profile rowcast; else minikube stop --profile rowcast; fi
 fi
 if [ -d deploy/compose/secrets ]; then # else nothing was ever started here
-    docker compose down --remove-orphans ${clean:+--volumes}
+    docker compose --profile watch down --remove-orphans ${clean:+--volumes}
 fi
 [ -z "$clean" ] || rm -rf deploy/compose/secrets

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from services import (
     PrivatePostgres,
     PrivateRabbit,
+    PrivateRay,
     PrivateS3,
     missing_postgres,
     missing_rabbit,
@@ -205,6 +206,14 @@ def private_s3() -> Iterator[PrivateS3]:
     """An S3 of the test's own, to kill and start again."""
     _need(missing_s3())
     running = PrivateS3().start()
+    yield running
+    running.remove()
+
+
+@pytest.fixture(scope="session")
+def ray_nodes() -> Iterator[PrivateRay]:
+    """A Ray cluster of two nodes for all tests of a worker, to be left with two."""
+    running = PrivateRay().start()
     yield running
     running.remove()
 

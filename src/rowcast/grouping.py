@@ -170,10 +170,10 @@ class Grouping(Generic[Request, Result]):
         _tell(group, outcomes)
 
     def _taken(self) -> list[_Waiting]:
-        """All that wait, who do so no longer."""
+        """All that wait, who do so no longer, but for those who have given up: nothing is done for them."""
         with self._lock:
             group, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return group
+        return [waiting for waiting in group if not waiting.future.cancelled()]
 
 
 def _tell(group: Sequence[_Waiting], outcomes: Sequence[Any]) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from rowcast.entrypoints.services import Services
     from rowcast.entrypoints.worker.loop import Worker
     from rowcast.entrypoints.worker.mirror import MirrorThread
+    from rowcast.models.mirroring import Pages
     from rowcast.monitoring.journal import Journal
     from rowcast.monitoring.keeping import Keeping
     from rowcast.monitoring.licensing import Installation
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 RECEIPT_KEY = "receipts.key"
 """The file in the data folder with the key of hashes of inputs that are not kept."""
+
+VISITORS_KEY = "visitors.key"
+"""The file in the data folder with the key of what is told to the dashboard of its visitors."""
 
 USAGE_KEY = "usage.key"
 """The file in the data folder with the key that seals the history of a licensed installation and signs its
@@ -109,6 +113,7 @@ def services(
     from rowcast.accounts.sessions import Sessions
     from rowcast.credits.ledger import Ledger
     from rowcast.entrypoints.services import Services
+    from rowcast.entrypoints.vouching import Vouching
     from rowcast.monitoring.receipts import Receipts
     from rowcast.tasks.desk import Desk
     from rowcast.tasks.intake import Intake
@@ -164,6 +169,7 @@ def services(
         mail=mail,
         catalog=catalog,
         receipts=Receipts(recorded, keeping(settings), tariff, base.traces),
+        vouching=Vouching(secret_in(settings.data_dir / VISITORS_KEY, partial(os.urandom, 32))),
         tariff=tariff,
         ledger=ledger,
         measures=base.measures,
@@ -171,6 +177,7 @@ def services(
         incoming=base.place / INCOMING,
         installation=base.installation,
         traces=base.traces,
+        tracked=_tracked(settings),
     )
 
 
@@ -221,6 +228,7 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
     """What carries tasks out in this process."""
     from rowcast.tasks.handlers import Limits
     from rowcast.tasks.kinds import handlers
+    from rowcast.tasks.model_imports import Source
     from rowcast.tasks.runner import Runner
 
     settings = base.settings
@@ -229,7 +237,9 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
         storage=base.storage,
         compute=compute,
         broker=broker,
-        handlers=handlers(base.installation.usage_key, settings.resolved_tracking_url),
+        handlers=handlers(
+            base.installation.usage_key, Source(settings.resolved_tracking_url, settings.convert_pickles)
+        ),
         limits=Limits(
             settings.ingest_timeout_seconds,
             settings.training_timeout_seconds,
@@ -286,6 +296,13 @@ def _predicting(base: Base, broker: Broker, catalog: Catalog) -> Predicting:
     )
 
 
+def _tracked(settings: Settings) -> Pages | None:
+    from rowcast.adapters.tracking.address import pages_of
+
+    url = settings.resolved_tracking_url
+    return pages_of(url, settings.tracking_public_url) if url else None
+
+
 def _mirrors(base: Base, compute: Compute) -> list[MirrorThread]:
     from rowcast.adapters.tracking.address import tracking_at
     from rowcast.entrypoints.worker.mirror import MirrorThread
@@ -330,22 +347,24 @@ def journal(base: Base, stack: ExitStack, ledger: Ledger) -> Journal:
 
 
 def keep_short(base: Base, stack: ExitStack) -> None:
-    """Delete receipts, tasks, files with predictions, ended sessions and deeds that are too old, now and then."""
+    """Delete receipts, keys of calls, tasks, files with predictions, ended sessions and deeds that are too old, now and
+    then."""
     from rowcast.accounts.retention import delete_old_deeds, delete_old_entries
-    from rowcast.monitoring.retention import Retention
+    from rowcast.monitoring.retention import KEY_DAYS, Retention, delete_old_keys
     from rowcast.tasks.file_retention import delete_old_files
     from rowcast.tasks.leftovers import Leftovers
     from rowcast.tasks.retention import delete_old_tasks
 
     settings, database, storage = base.settings, base.database, base.storage
     receipts = Retention(database, days=settings.receipt_days)
+    keys = Retention(database, days=KEY_DAYS, delete=delete_old_keys, what="keys of calls")
     tasks = Retention(database, days=settings.task_days, delete=delete_old_tasks, what="tasks")
     files = Retention(database, days=settings.file_days, delete=partial(delete_old_files, storage), what="files")
     entries_days = max(ENTRIES_DAYS, settings.session_minutes / 1440)
     entries = Retention(database, days=entries_days, delete=delete_old_entries, what="sessions and links")
     deeds = Retention(database, days=settings.audit_days, delete=delete_old_deeds, what="deeds of the audit log")
     left = Retention(database, days=LEFTOVER_DAYS, delete=Leftovers(storage).remove, what="left-over objects")
-    for retention in (left, receipts, tasks, files, entries, deeds):
+    for retention in (left, keys, receipts, tasks, files, entries, deeds):
         retention.start()
         stack.callback(retention.stop)
 

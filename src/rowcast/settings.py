@@ -66,13 +66,27 @@ class Settings(BaseSettings):
         description="What tells workers of new tasks: local:// is this process, amqp:// and amqps:// are RabbitMQ.",
         repr=False,
     )
-    compute_url: str = Field(default="local://", description="What trainings run on; local:// is child processes here.")
+    compute_url: str = Field(
+        default="local://",
+        description="What heavy jobs run on: local:// is child processes here, ray://host:port a Ray cluster, and "
+        "ray://auto the one that this machine is a node of.",
+    )
     tracking_url: str = Field(
         default="",
         max_length=500,
         description="MLflow that all trainings and versions are mirrored in: http(s)://, or sqlite:///FILE with no "
         "server. Empty is a file in the data folder when the database is one, else nothing; `none` is nothing.",
         repr=False,
+    )
+    tracking_public_url: str = Field(
+        default="",
+        max_length=500,
+        description="Address by which people open MLflow's pages, where it is not that of ROWCAST_TRACKING_URL.",
+    )
+    convert_pickles: bool = Field(
+        default=False,
+        description="Let administrators import models that are pickled in MLflow: a process that can reach nothing "
+        "opens each once, to convert it. On the workers.",
     )
     host: str = Field(default="127.0.0.1", description="Address the server listens on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port of everything over HTTP; 0 picks a free one.")
@@ -97,7 +111,11 @@ class Settings(BaseSettings):
         "runs one of its own.",
     )
     processes: int = Field(
-        default=1, ge=1, le=64, description="Processes that answer calls, each with the models in its own memory."
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that answer calls, each with models in its own memory and its own count of a caller's "
+        "requests a second.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Heavy jobs (imports, trainings) run at the same time.")
     threads: int = Field(
@@ -284,6 +302,13 @@ class Settings(BaseSettings):
         value = value.rstrip("/")
         if value and not (_has_host(value, "http", "https") and value.count("/") == 2):
             raise ValueError("it is an address without a path, such as https://rowcast.example.org")
+        return value
+
+    @field_validator("tracking_public_url")
+    @classmethod
+    def _pages(cls, value: str) -> str:
+        if value and not _has_host(value, "http", "https"):
+            raise ValueError("it is an address such as https://mlflow.example.org")
         return value
 
     @field_validator("storage_endpoint", "storage_public_endpoint")

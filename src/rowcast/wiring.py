@@ -34,11 +34,15 @@ JOBS = {
     "import": "rowcast.datasets.reading.importing:import_table",
     "profile": "rowcast.datasets.profile.profiling:profile_table",
     "train": "rowcast.models.train.training:train",
+    "trials": "rowcast.models.tune.trials:run_trials",
+    "conclude": "rowcast.models.tune.concluding:conclude",
     "score_file": "rowcast.scoring.files.job:score_file",
     "mirror": "rowcast.adapters.tracking.jobs:mirror",
     "import_model": "rowcast.adapters.tracking.jobs:import_model",
 }
 """What a child process can do; only the libraries of what it was asked for are loaded."""
+
+_JOB = ("-c", "from rowcast.wiring import job; job()")
 
 T = TypeVar("T")
 KeepKey = Callable[[str], object]
@@ -96,25 +100,46 @@ def open_broker(url: str) -> Broker:
 
 
 def open_compute(settings: Settings, scratch: Path) -> Compute:
-    """The compute that the settings name; ``local://`` is child processes of this one, with their files in ``scratch``.
+    """The compute that the settings name: ``local://`` is child processes of this one, with their files in ``scratch``,
+    ``ray://auto`` the Ray cluster that this machine is a node of, ``ray://host:port`` one elsewhere.
 
     Raises:
         InvalidInput: no compute has such an address.
     """
-    from rowcast.adapters.compute.local import LocalCompute
+    address = urlsplit(settings.compute_url)
+    match address.scheme, address.netloc:
+        case "local", _:
+            return local_compute(settings, scratch)
+        case "ray", netloc if netloc:
+            from rowcast.adapters.compute.ray import RayCompute
 
-    match urlsplit(settings.compute_url).scheme:
-        case "local":
-            return LocalCompute(
+            return RayCompute(
+                netloc if netloc == "auto" else settings.compute_url,
                 settings.resolved_storage_url,
                 storage_options=settings.storage_options,
                 threads=settings.job_threads,
-                scratch=scratch,
                 memory_bytes=settings.job_memory_bytes,
-                command=(sys.executable, "-c", "from rowcast.wiring import job; job()"),
+                command=_JOB,
             )
         case _:
-            raise InvalidInput("compute_url_invalid", "ROWCAST_COMPUTE_URL is local:// for now.")
+            message = (
+                "ROWCAST_COMPUTE_URL is local://, ray://auto or the address of a Ray cluster, as in ray://host:10001."
+            )
+            raise InvalidInput("compute_url_invalid", message)
+
+
+def local_compute(settings: Settings, scratch: Path) -> Compute:
+    """Child processes of this one, also where the settings name another compute."""
+    from rowcast.adapters.compute.local import LocalCompute
+
+    return LocalCompute(
+        settings.resolved_storage_url,
+        storage_options=settings.storage_options,
+        threads=settings.job_threads,
+        scratch=scratch,
+        memory_bytes=settings.job_memory_bytes,
+        command=(sys.executable, *_JOB),
+    )
 
 
 def job() -> None:
@@ -141,7 +166,7 @@ def assemble(
     parts.keep_fresh(catalog, stack)
     parts.keep_short(base, stack)
     services = parts.services(base, stack, broker, notices, catalog, _metrics(base, broker, catalog, crew, stack))
-    return services, parts.worker(base, broker, runner, catalog, compute), new_key
+    return services, parts.worker(base, broker, runner, catalog, local_compute(settings, base.place / SCRATCH)), new_key
 
 
 def assemble_api(
@@ -174,7 +199,7 @@ def assemble_worker(settings: Settings, stack: ExitStack, place: Path, *, patien
     parts.keep_fresh(catalog, stack)
     parts.keep_short(base, stack)
     parts.serve_figures(settings, parts.exposition(base, broker, catalog), stack)
-    return parts.worker(base, broker, runner, catalog, compute)
+    return parts.worker(base, broker, runner, catalog, local_compute(settings, place / SCRATCH))
 
 
 def upgrade(settings: Settings, stack: ExitStack, *, patiently: Patiently) -> None:

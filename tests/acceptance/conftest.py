@@ -2,10 +2,9 @@
 
 import os
 import shutil
-from contextlib import suppress
 
 import pytest
-from playwright.sync_api import TimeoutError, sync_playwright
+from playwright.sync_api import sync_playwright
 
 from rowcast.entrypoints.dashboard.example import load_and_train
 
@@ -13,6 +12,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PASSWORD = "lemon river stone"
 PATIENCE = 120_000
 """Milliseconds that are waited for anything on a page, on a machine that has much else to do."""
+
+STILL = """() => !document.querySelector('[data-testid=stMain] [data-testid=stSkeleton]') &&
+  !document.getAnimations().some(each => each.effect?.target?.closest('[data-testid=stExpander]'))"""
+"""Whether the parts of a page are loaded and nothing is being unfolded."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,6 @@ class Visitor:
     def __init__(self, page, url):
         self.page = page
         self.url = url
-        self._pressed = None
 
     def sign_up(self, name):
         self.page.goto(f"{self.url}/sign-up?next=/")
@@ -68,9 +70,10 @@ class Visitor:
         return self.settle()
 
     def settle(self):
-        """Wait until the script has run to its end and its outcome is drawn."""
+        """Wait until the script has run to its end, its outcome is drawn, and nothing moves any more."""
         self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         self.page.wait_for_selector("[data-testid=stMain] h1")
+        self.page.wait_for_function(STILL)
         return self
 
     def choose(self, label, value):
@@ -81,21 +84,18 @@ class Visitor:
         return self.settle()
 
     def press(self, name, **options):
-        self._pressed = self.main.get_by_role("button", name=name, **options)
-        self._pressed.click()
+        self.main.get_by_role("button", name=name, **options).click()
+
+    def unfold(self, name):
+        """Open what is folded away. What is in it slides for half a second, and a click that something slides away from
+        under is none: people wait for that, too."""
+        self.settle().main.get_by_text(name, exact=True).click()
+        self.page.wait_for_function(STILL)
+        return self
 
     def sees(self, text, **options):
-        """Wait until it is there to be read. A click that meets a page just as it is drawn anew is lost, and people
-        click again: so does this, when long after it the button still waits to be pressed."""
-        wanted = self.main.get_by_text(text, **options).first
-        pressed, self._pressed = self._pressed, None
-        if pressed is not None:
-            with suppress(TimeoutError):
-                wanted.wait_for(timeout=PATIENCE / 4)
-                return self
-            if pressed.is_visible() and pressed.is_enabled():
-                pressed.click()
-        wanted.wait_for()
+        """Wait until it is there to be read."""
+        self.main.get_by_text(text, **options).first.wait_for()
         return self
 
     @property

@@ -37,6 +37,12 @@ def test_from_a_file_to_a_model_that_serves(visit, analyst, example, dashboard_s
     ada.sees("5,000")
     ada.page.get_by_role("tab", name="Report").click()
     ada.choose("Column to be predicted", "MIS_Status").sees("What tells MIS_Status").sees("ChgOffPrinGr alone predicts")
+    with ada.page.expect_download() as report:
+        ada.press("Download the report (HTML)")
+    assert "What goes with <bdi>MIS_Status</bdi>" in report.value.path().read_text()
+    ada.page.get_by_role("tab", name="Versions").click()
+    ada.unfold("Use it with DVC").press("Make the .dvc file")
+    ada.sees("md5").sees("Download sba_loans.csv.dvc")
     ada.main.get_by_role("link", name="Train on it").click()
     ada.settle().choose("Column to predict", "MIS_Status").sees("5 columns are not ticked")
     ada.page.get_by_role("textbox", name="Model").fill(MODEL)
@@ -50,9 +56,10 @@ def test_from_a_file_to_a_model_that_serves(visit, analyst, example, dashboard_s
     ada.page.reload()  # the training is in the address
     figure = ada.settle().page.locator("[role=gridcell]", has_text=f"{metric.value:.3f}")
     figure.first.wait_for(state="attached")  # tables are drawn; what they hold is beside them, for screen readers
-    ada.main.get_by_role("link", name="Predict with it").click()
-    ada.settle()
-    assert f"model={MODEL}" in ada.page.url
+    ada.page.get_by_role("tab", name="Dependence").click()
+    ada.sees("What the model answers on average")
+    ada.settle().main.get_by_role("link", name="Predict with it").click()
+    ada.page.wait_for_url(f"**/predict?model={MODEL}")
     ada.page.get_by_role("button", name="Sign out").click()
     ada.page.wait_for_url("**/sign-in?done=signed_out")
 

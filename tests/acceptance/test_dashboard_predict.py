@@ -44,11 +44,8 @@ def fill_in_the_example(visitor, label="Fill in an example"):
 
 
 def turn_to(visitor, side):
-    """Look at another side of the page. A click while the page is still being drawn may be lost."""
-    choice = visitor.main.get_by_role("radio", name=side)
-    while not choice.is_checked():
-        choice.click()
-        visitor.settle()
+    """Look at another side of the page."""
+    visitor.settle().main.get_by_role("radio", name=side).click()
     return visitor
 
 
@@ -151,7 +148,7 @@ def test_a_key_is_shown_once_and_what_is_not_theirs_nobody_sees(visit, admin):
     page = visit().sign_up("fred")
     page.open("/history").sees("There are no predictions here yet")
     turn_to(page.open("/profile"), "API keys")
-    page.settle().main.get_by_text("Make a key").click()
+    page.unfold("Make a key")
     page.page.get_by_role("textbox", name="What it is for").fill("my laptop")
     page.press("Make the key")
     page.sees("Copy the key now").settle()
@@ -167,7 +164,7 @@ def test_a_key_is_shown_once_and_what_is_not_theirs_nobody_sees(visit, admin):
 
 def test_an_administrator_adds_a_user_and_reads_who_did_what(visit, admin):
     page = visit().follow(admin.account.link().url)
-    page.open("/administration").main.get_by_text("Add a user").click()
+    page.open("/administration").unfold("Add a user")
     page.main.get_by_role("textbox", name="Name").fill("gustav")
     page.press("Add", exact=True)
     page.sees("Give this link to the right person").settle()

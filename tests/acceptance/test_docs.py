@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
 APART = {"back-up-and-move.md", "run-on-postgresql.md", "use-grpc.md"}
 """Pages with a test of their own."""
-SERVERS = {"run-on-rabbitmq.md", "run-replicas.md", "use-more-cores.md"}
-"""Pages on starting servers in other ways, which test_replicas.py and test_processes.py do."""
+SERVERS = {"run-on-rabbitmq.md", "run-on-ray.md", "run-replicas.md", "use-more-cores.md"}
+"""Pages on starting servers in other ways, which test_replicas.py, test_on_ray.py and test_processes.py do."""
 CONTAINERS = {"harden.md", "rotate-secrets.md", "run-on-kubernetes.md", "run-with-compose.md", "upgrade.md"}
 """Pages on containers, whose commands need an engine: tests/deploy runs those that stand in bash blocks."""
 MLFLOW = {"track-with-mlflow.md", "import-from-mlflow.md"}

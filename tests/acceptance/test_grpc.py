@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -24,7 +25,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
 from rowcast.client.grpc import GrpcClient
+from rowcast.entrypoints.grpc.server import MOST_CALLS
 from rowcast.errors import InvalidInput, NotFound, TimedOut, Unauthenticated, Unavailable
+from rowcast.settings import Settings
 from rowcast.v1 import rowcast_pb2 as v1
 from rowcast.v1.common_pb2 import Cell, FileChunk, Row
 from rowcast.v1.predictions_pb2 import Predictions, Replay, WhatIf
@@ -160,6 +163,22 @@ def test_what_is_not_of_the_form_says_where(client):
     assert missing.value.code == "model_not_found"
 
 
+def test_what_is_no_message_of_the_method_is_refused(served):
+    server, target = served
+    with grpc.insecure_channel(target, [("grpc.max_send_message_length", -1)]) as channel:
+        predict = channel.unary_unary("/rowcast.v1.Rowcast/Predict")
+        many = channel.stream_unary("/rowcast.v1.Rowcast/Predict")
+        key = [("x-api-key", server.key)]
+        for call, sent, code in (
+            (predict, b"\xff" * 9, grpc.StatusCode.INVALID_ARGUMENT),
+            (many, iter(()), grpc.StatusCode.INVALID_ARGUMENT),
+            (predict, bytes(Settings().max_body_bytes + 1), grpc.StatusCode.RESOURCE_EXHAUSTED),
+        ):
+            with pytest.raises(grpc.RpcError) as refused:
+                call(sent, metadata=key, timeout=30)
+            assert refused.value.code() is code
+
+
 def test_a_key_is_needed(served):
     with GrpcClient(served[1], "rc_00000000_" + "x" * 43) as stranger, pytest.raises(Unauthenticated):
         stranger.models()
@@ -185,6 +204,15 @@ def test_many_calls_on_one_stream(client, model):
     calls = [v1.PredictRequest(model=model, rows=[Row(cells={"age": Cell(number=age)})]) for age in (30, 70)]
     answers = list(client.stream("PredictStream", iter(calls), Predictions))
     assert [one.predictions[0].value.text for one in answers] == ["no", "yes"]
+
+
+def test_the_report_is_a_page(client, model):
+    asked = v1.GetTableReportRequest(name=model, version="latest", target="paid", idempotency_key="a report")
+    page = client.call("GetTableReport", asked, v1.GetTableReportResponse)
+    assert page.html.startswith("<!doctype html>")
+    assert "What goes with <bdi>paid</bdi>" in page.html
+    asked = v1.GetTableReportRequest(name=model, version="latest", target="colour", wait=0)
+    assert client.call("GetTableReport", asked, v1.GetTableReportResponse).task.kind == "profile"
 
 
 def test_files_come_back_as_they_went(client, model):
@@ -262,6 +290,49 @@ def test_more_watchers_than_threads_are_told_to_come_again_and_predictions_go_on
     client.call("CancelTask", v1.CancelTaskRequest(task_id=task.id), Task)
 
 
+def _receipts(client):
+    page = client.call("ListPredictions", v1.ListPredictionsRequest(), v1.ListPredictionsResponse)
+    return {one.id for one in page.items}
+
+
+def _waiting(call):
+    """A call that was let in: the server sees deadlines pass when its clients do, or a moment later."""
+    while True:
+        made = call()
+        try:
+            made.result(timeout=0.5)
+        except grpc.FutureTimeoutError:
+            return made
+        except grpc.RpcError as refused:
+            assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_no_call_waits_beyond_its_deadline_and_a_crowd_is_told_to_come_again(served, client, model):
+    """While another has the database for itself, so that nothing can be put on record."""
+    server, target = served
+    asked = v1.PredictRequest(model=model, rows=[Row(cells={"age": Cell(number=30)})])
+    before, key = _receipts(client), [("x-api-key", server.key)]
+    database = contextlib.closing(sqlite3.connect(server.data_dir / "rowcast.db"))
+    with grpc.insecure_channel(target) as channel, database as other:
+        predict = channel.unary_unary(
+            "/rowcast.v1.Rowcast/Predict", v1.PredictRequest.SerializeToString, Predictions.FromString
+        )
+        other.execute("BEGIN IMMEDIATE")
+        crowd = [predict.future(asked, metadata=key, timeout=2) for _ in range(MOST_CALLS + 40)]
+        refused = [one for one in crowd if one.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
+        others = [one for one in crowd if one not in refused]
+        late = _waiting(lambda: predict.future(asked, metadata=key, timeout=30))
+        other.rollback()
+        receipt = late.result().receipt
+    assert 0 < len(refused) <= 40
+    assert {one.code() for one in others} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+    retry = details.RetryInfo()
+    assert any(part.Unpack(retry) for part in rpc_status.from_call(refused[0]).details)
+    assert retry.retry_delay.seconds == 2
+    assert dict(refused[0].trailing_metadata())["grpc-retry-pushback-ms"] == "2000"
+    assert _receipts(client) - before == {receipt}, "who was not answered is on record"
+
+
 def test_health_and_reflection_list_the_service(served):
     with grpc.insecure_channel(served[1]) as channel:
         answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service="rowcast.v1.Rowcast"))
@@ -321,6 +392,22 @@ def _signed(name, signer, issuer, *, authority=False):
     return key, certificate
 
 
+def _health_by_public_authorities(target, key, folder):
+    """What a program is told that names no authority, on a machine where ours is one of those that all trust."""
+    program = f"""
+from pathlib import Path
+from rowcast.client.grpc import GrpcClient
+own = tuple((Path({str(folder)!r}) / name).read_bytes() for name in ("client.pem", "client.key"))
+with GrpcClient({target!r}, {key!r}, tls=True, own=own) as client:
+    print(client.health().status)
+"""
+    environment = {**os.environ, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(folder / "authority.pem")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.stdout.strip() or done.stderr
+
+
 def test_tls_and_mutual_tls(tmp_path, server_class):
     _certificates(tmp_path)
     pem = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -342,5 +429,6 @@ def test_tls_and_mutual_tls(tmp_path, server_class):
             unknown.health()
         with GrpcClient(target, server.key) as plain, pytest.raises(Unavailable):
             plain.health()
+        assert _health_by_public_authorities(target, server.key, tmp_path) == "ok"
     finally:
         server.stop()

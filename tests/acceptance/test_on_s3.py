@@ -125,7 +125,9 @@ def test_large_files_come_from_the_storage_itself(client, server, s3_server, tmp
     assert answer.status_code == 307
     assert answer.headers["location"].startswith(s3_server.endpoint)
     assert answer.headers["cache-control"] == "no-store"
-    assert httpx2.get(answer.headers["location"]).content == large.read_bytes()
+    fetched = httpx2.get(answer.headers["location"])
+    assert fetched.content == large.read_bytes()
+    assert fetched.headers["content-disposition"] == 'attachment; filename="large.csv"'
 
 
 def test_a_server_with_wrong_keys_does_not_start_and_says_why(s3_server, tmp_path):

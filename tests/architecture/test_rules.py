@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "rowcast"
 MODULES = sorted(SOURCE.rglob("*.py"))
 UNPICKLERS = {"pickle", "cPickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}
+SANDBOXED = "adapters/tracking/unpickle_script.py"
+"""Opens pickles in a process of its own that the kernel lets do nothing else; see docs/decisions/0031."""
 
 
 def _generators():
@@ -42,6 +44,8 @@ def test_every_error_has_a_status():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_nothing_unpickles(path):
+    if path == SOURCE / SANDBOXED:
+        return
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.Import):
@@ -49,6 +53,13 @@ def test_nothing_unpickles(path):
         elif isinstance(node, ast.ImportFrom):
             names = [node.module or ""]
         assert not UNPICKLERS & {name.split(".")[0] for name in names}, f"{path} imports an unpickler"
+
+
+def test_what_unpickles_is_only_ever_a_process_of_its_own():
+    named = [path for path in MODULES if Path(SANDBOXED).stem in path.read_text() and path != SOURCE / SANDBOXED]
+    assert named == [SOURCE / "adapters" / "tracking" / "sandbox.py"]
+    lines = [line for line in named[0].read_text().splitlines() if Path(SANDBOXED).stem in line]
+    assert [line.partition("unpickle_script")[2] for line in lines] == [" import SHUT_OUT", '.py")']
 
 
 def test_every_setting_is_described():

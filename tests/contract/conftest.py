@@ -10,13 +10,12 @@ import pytest
 from rowcast.adapters.broker.local import LocalBroker
 from rowcast.adapters.broker.rabbitmq.broker import RabbitBroker
 from rowcast.adapters.compute.local import LocalCompute
+from rowcast.adapters.compute.ray import RayCompute
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
 from rowcast.wiring import open_storage
 
 JOB_PROCESS = (sys.executable, str(Path(__file__).with_name("job_process.py")))
-
-COMPUTES = {"local": lambda folder: LocalCompute((folder / "storage").as_uri(), threads=1, command=JOB_PROCESS)}
 
 
 @pytest.fixture
@@ -64,6 +63,18 @@ def broker(request):
     broker.close()
 
 
-@pytest.fixture(params=COMPUTES)
+@pytest.fixture(params=["local", "ray"])
 def compute(request, tmp_path):
-    return COMPUTES[request.param](tmp_path)
+    if request.param == "local":
+        return LocalCompute((tmp_path / "storage").as_uri(), threads=1, command=JOB_PROCESS)
+    return request.getfixturevalue("ray_compute")
+
+
+@pytest.fixture(scope="session")
+def ray_compute(ray_nodes, tmp_path_factory):
+    """For all tests of a worker: to connect takes seconds."""
+    storage = tmp_path_factory.mktemp("ray") / "storage"
+    compute = RayCompute(ray_nodes.address, storage.as_uri(), threads=1, command=JOB_PROCESS[1:])
+    compute.storage = storage
+    yield compute
+    compute.close()

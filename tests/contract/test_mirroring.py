@@ -9,17 +9,21 @@ import pytest
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
 from rowcast.adapters.database.engine import open_database
-from rowcast.adapters.tracking.address import tracking_at, without_password
+from rowcast.adapters.tracking.address import pages_of, tracking_at, without_password
 from rowcast.adapters.tracking.ui import show
 from rowcast.errors import InvalidInput, Unavailable
 from rowcast.models import aliases, registry
 from rowcast.models.mirroring import Mirrored, behind, hold_turn, record
-from rowcast.models.tables import MirrorTurnRow, ModelRow, ModelVersionRow
+from rowcast.models.tables import MirroredVersionRow, MirrorTurnRow, ModelRow, ModelVersionRow
 from rowcast.tables import Base, now
+from rowcast.tasks import claims
 from rowcast.tasks.mirroring import Mirror, Tracking
+from rowcast.tasks.recovery import release_all
+from rowcast.tasks.tables import TaskRow, TrialRow
 
 ANNE = Principal("a" * 32, "anne", Role.ANALYST)
 STORE = "s" * 64
+FAULT = Unavailable("job_killed", "What it says is not told.")
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def confirm(database, told):
         for change in told.changes
     }
     with database.transaction() as session:
-        record(session, STORE, told, done)
+        record(session, STORE, told, done, {})
 
 
 def test_versions_come_oldest_first_and_only_until_they_are_confirmed(database):
@@ -135,7 +139,8 @@ def all_done(arguments):
         change["version_id"]: {"name": "loans", "registered": 1, "run_id": "r", "aliases": change["aliases"]}
         for change in arguments["changes"]
     }
-    return {"done": done, "refused": {}, "stopped": None}
+    runs = {one["training_id"]: "r" for one in arguments["failed"]}
+    return {"done": done, "runs": runs, "refused": {}, "stopped": None}
 
 
 def mirror_of(database, outcome, ping=lambda: None):
@@ -152,7 +157,8 @@ def test_nothing_is_started_when_nothing_is_behind(database):
 def test_what_was_confirmed_before_mlflow_failed_stays_confirmed(database):
     def first_only(arguments):
         whole = all_done(arguments)
-        return {"done": {"1" * 32: whole["done"]["1" * 32]}, "refused": {"2" * 32: "bad"}, "stopped": "internal_error"}
+        done = {"1" * 32: whole["done"]["1" * 32]}
+        return {**whole, "done": done, "refused": {"2" * 32: "bad"}, "stopped": "internal_error"}
 
     mirror, compute = mirror_of(database, first_only)
     with pytest.raises(Unavailable):
@@ -161,6 +167,49 @@ def test_what_was_confirmed_before_mlflow_failed_stays_confirmed(database):
     compute.outcome = all_done
     assert mirror.step(lambda: False)
     assert [change["made"]["number"] for change in compute.asked[-1]["changes"]] == [3]  # 2 was refused a moment ago
+
+
+def task_of(session, id_, kind="train", **more):
+    payload = {"request": {"dataset": "loans", "dataset_version": 1, "target": "y"}}
+    row = TaskRow(
+        id=id_ * 32, kind=kind, lane="train", owner_id=ANNE.id, payload=payload, **{"subject": "loans", **more}
+    )
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def test_trainings_without_a_version_are_told_once_however_they_ended(database):
+    mirror, compute = mirror_of(database, all_done)
+    assert mirror.step(lambda: False)
+    assert not mirror.step(lambda: False)
+    with database.transaction() as session:
+        claims.fail(session, claims.claim(session, task_of(session, "a"), worker="w", lease_seconds=30), FAULT)
+        claims.stop(session, claims.claim(session, task_of(session, "b"), worker="w", lease_seconds=30))
+        claims.cancel(session, task_of(session, "c"))
+        claims.cancel(session, task_of(session, "d", kind="import"))
+        claims.cancel(session, search := task_of(session, "f", kind="tune"))
+        session.add(TrialRow(task_id=search, number=0, content={"number": 0}, spent_seconds=1.0))
+        task_of(session, "e", state="running", attempts=3, subject="other")
+        release_all(session, max_attempts=3)
+    assert mirror.step(lambda: False)
+    assert not mirror.step(lambda: False)
+    told = {
+        one["training_id"][0]: (one["status"], one["error"], one["model_id"]) for one in compute.asked[-1]["failed"]
+    }
+    assert told == {
+        "a": ("FAILED", "job_killed", "m" * 32),
+        "b": ("KILLED", None, "m" * 32),
+        "c": ("KILLED", None, "m" * 32),
+        "e": ("FAILED", "task_lost", None),
+        "f": ("KILLED", None, "m" * 32),
+    }
+    assert [trial["number"] for trial in compute.asked[-1]["trials"].pop(search)] == [0]
+    assert compute.asked[-1]["trials"] == {}
+    another = Mirror(database, compute, Tracking("http://y", "y" * 64, lambda: None), holder="one")
+    assert another.step(lambda: False)
+    assert len(compute.asked[-1]["failed"]) == 5
+    assert not look(database).gone
 
 
 def test_no_child_is_started_while_nobody_listens(database):
@@ -183,3 +232,22 @@ def test_the_pages_of_a_server_are_where_it_is():
     assert said == ["https://mlflow.example.org"]
     with pytest.raises(InvalidInput):
         show("", 5000, said.append)
+
+
+@pytest.mark.parametrize(
+    ("url", "public_url", "shown"),
+    [
+        ("http://anne:secret@mlflow:5000", "", "http://mlflow:5000/#/runs/r"),
+        ("http://mlflow:5000", "https://runs.example.org/", "https://runs.example.org/#/runs/r"),
+        ("sqlite:////data/mlflow.db", "", None),
+    ],
+)
+def test_a_version_tells_its_run_and_where_people_see_it(database, url, public_url, shown):
+    pages = pages_of(url, public_url)
+    with database.transaction() as session:
+        assert pages.run_of(session, "1" * 32) is None
+        known = {"store": pages.store, "model_id": "m", "name": "loans", "registered": 3, "run_id": "r", "aliases": []}
+        session.add(MirroredVersionRow(version_id="1" * 32, **known))
+        session.flush()
+        run = pages.run_of(session, "1" * 32)
+    assert (run.run_id, run.name, run.number, run.url) == ("r", "loans", 3, shown)

@@ -120,11 +120,12 @@ def test_a_link_is_good_for_one_object_without_any_key(s3_server):
     storage.put("folder/an object", b"content")
     storage.put("folder/another", b"not this one")
 
-    link = storage.link("folder/an object")
+    link = storage.link("folder/an object", "loans.csv")
 
-    assert urllib.request.urlopen(link).read() == b"content"
+    answer = urllib.request.urlopen(link)
+    assert (answer.read(), answer.headers["content-disposition"]) == (b"content", 'attachment; filename="loans.csv"')
     assert s3_server.options()["secret_key"] not in link
-    for changed in (link.replace("an%20object", "another"), link.partition("?")[0]):
+    for changed in (link.replace("an%20object", "another"), link.replace("loans", "x"), link.partition("?")[0]):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(changed)
 
@@ -132,7 +133,7 @@ def test_a_link_is_good_for_one_object_without_any_key(s3_server):
 def test_no_link_leads_where_callers_cannot_go(s3):
     s3.put("object", b"content")
 
-    assert s3.link("object") is None
+    assert s3.link("object", "object.csv") is None
 
 
 def test_it_goes_on_when_the_service_is_back(private_s3, tmp_path):

@@ -71,3 +71,26 @@ def test_questions_that_cannot_be_answered(client: Client, server: Any, model: s
     assert httpx2.post(url, json=many, headers=headers).status_code == 413
     explain = httpx2.post(url.replace("what-if", "predict"), json={"rows": [row] * 1001, "explain": 1}, headers=headers)
     assert (explain.status_code, explain.json()["code"]) == (413, "too_many_rows_to_explain")
+
+
+def test_partial_dependence_is_what_asking_for_every_row_gives(client: Client, example: Path, tmp_path: Path) -> None:
+    lines = example.read_text(encoding="utf-8").splitlines(keepends=True)
+    few = tmp_path / "few.csv"
+    few.write_text("".join(lines[:161]), encoding="utf-8")
+    client.datasets.add(few, name="few")
+    client.train_and_wait(dataset="few", target="MIS_Status", algorithms=["linear"], preset="fast", promote=True)
+    evaluation = client.models.version("few", 1).evaluation
+    names = client.models.schema("few").names
+    rows = [{name: row[name] or None for name in names} for row in csv.DictReader(lines[:161]) if row["MIS_Status"]]
+    curves = evaluation["partial_dependence"]
+    assert [curve["feature"] for curve in curves] == [each["feature"] for each in evaluation["importance"]][
+        : len(curves)
+    ]
+    of_each_kind = {curve["kind"]: curve for curve in curves}
+    assert of_each_kind.keys() >= {"number", "category", "date"}
+    for curve in of_each_kind.values():
+        assert curve["rows"] == len(rows)
+        for value, average in zip(curve["values"], curve["averages"]["CHGOFF"], strict=True):
+            answers = client.predict("few", [{**row, curve["feature"]: value} for row in rows]).predictions
+            asked = [one.probability for one in answers if one is not None and one.probability is not None]
+            assert average == pytest.approx(sum(asked) / len(rows), abs=1e-5)

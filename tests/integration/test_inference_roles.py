@@ -1,6 +1,7 @@
 """The doors of other protocols for every kind of caller: complete by construction, for it walks their own routes."""
 
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import callers
 import grpc
@@ -9,7 +10,9 @@ from google.protobuf.message_factory import GetMessageClass
 from starlette.testclient import TestClient
 
 from rowcast.entrypoints.grpc import server
+from rowcast.entrypoints.grpc.direct import Direct
 from rowcast.entrypoints.grpc.inference import Inference
+from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.mlflow.app import METHODS as MLFLOW
 from rowcast.entrypoints.rest.app import create_app
 from rowcast.entrypoints.rest.security import PREDICTING
@@ -110,3 +113,10 @@ def test_who_gets_in_over_grpc(assembled, channel, everybody, name, kind):
     else:
         assert (code is grpc.StatusCode.PERMISSION_DENIED) != callers.admits(rule, caller)
         assert code not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+
+
+def test_predictions_over_grpc_are_answered_past_the_threads_of_this_release(assembled):
+    with closing(Loop()) as loop:
+        direct = Direct(assembled, loop, Inference(assembled).direct(), 1)
+        assert direct.attach(grpc.server(ThreadPoolExecutor(1)))
+        assert not direct.attach(object()), "another has other names"

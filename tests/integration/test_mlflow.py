@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
 import sys
-import time
 import warnings
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 from services import PrivateMlflow
 from services.processes import descendants
+from tracked import Tracked, small_table, until
 
 from rowcast.errors import RowcastError
 
-PATIENCE = 90
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def tracked(tmp_path_factory, server_class):
-    """An MLflow, a Rowcast that mirrors in it, and clients of both."""
-    mlflow_server = PrivateMlflow().start()
+    """A Rowcast, what ``rowcast mlflow`` opens on its folder, which it mirrors in, and clients of both."""
     folder = tmp_path_factory.mktemp("tracked")
-    server = server_class(folder / "data", tracking_url=mlflow_server.url, public_url="http://127.0.0.1:9").start()
+    mlflow_server = PrivateMlflow(data_dir=folder / "data").start()
+    server = server_class(
+        folder / "data", tracking_url=mlflow_server.url, public_url="http://127.0.0.1:9", convert_pickles="true"
+    ).start()
     table = small_table(folder / "loans.csv")
     with server.client() as client:
         client.datasets.add(table, name="loans")
@@ -36,54 +38,6 @@ def tracked(tmp_path_factory, server_class):
         yield Tracked(mlflow_server, server, client, table, result)
     server.stop()
     mlflow_server.remove()
-
-
-class Tracked:
-    def __init__(self, mlflow_server, server, client, table, result):
-        self.mlflow_server, self.server, self.client = mlflow_server, server, client
-        self.table, self.result = table, result
-        import mlflow
-
-        mlflow.set_tracking_uri(mlflow_server.url)
-        mlflow.set_registry_uri(mlflow_server.url)
-        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-        self.mlflow, self.store = mlflow, mlflow.MlflowClient()
-
-    def runs(self, model="loans"):
-        found = self.store.get_experiment_by_name(f"rowcast/{model}")
-        return [] if found is None else list(self.store.search_runs([found.experiment_id]))
-
-    def aliases(self, model="loans"):
-        found = self.store.search_registered_models(f"name='{model}'")
-        return {name: int(number) for name, number in found[0].aliases.items()} if found else None
-
-    def versions(self, model="loans"):
-        found = self.store.search_model_versions(f"name='{model}'")
-        return sorted(int(one.version) for one in found)
-
-
-def small_table(path: Path, rows: int = 400) -> Path:
-    """Numbers, texts, dates and flags, some of them missing."""
-    rng = np.random.default_rng(0)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["amount", "town", "since", "insured", "repaid"])
-        for _ in range(rows):
-            amount, town = round(float(rng.normal(100, 30)), 2), rng.choice(["Bonn", "Kiel", "Ulm", ""])
-            day = f"20{rng.integers(10, 24)}-0{rng.integers(1, 10)}-1{rng.integers(0, 10)}"
-            insured = rng.choice(["true", "false"])
-            chance = 1 / (1 + np.exp(-(amount - 100) / 20 - (town == "Kiel")))
-            empty = rng.random() < 0.1
-            writer.writerow(["" if empty else amount, town, day, insured, "yes" if rng.random() < chance else "no"])
-    return path
-
-
-def until(condition, what, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.3)
-    return found
 
 
 def test_every_version_is_a_run_with_all_that_is_known_of_it(tracked):
@@ -111,21 +65,19 @@ def test_every_version_is_a_run_with_all_that_is_known_of_it(tracked):
 
 
 def test_the_champion_loads_and_predicts_the_same(tracked):
-    import pandas as pd
-
     until(lambda: tracked.aliases() == {"champion": 1}, "the alias")
-    model = tracked.mlflow.pyfunc.load_model("models:/loans@champion")
-    frame = pd.read_csv(tracked.table, dtype={"town": str}, keep_default_na=True).drop(columns="repaid").head(60)
-    frame["insured"] = frame["insured"].astype(bool)
-    found = model.predict(frame)
-    rows = json.loads(frame.to_json(orient="records"))
-    answers = tracked.client.predict("loans", rows).predictions
-    assert list(found["prediction"]) == [answer.value for answer in answers]
-    for label in ("yes", "no"):
-        served = [answer.probabilities[label] for answer in answers]
-        assert np.abs(found[f"probability_{label}"] - served).max() <= 1e-6
-    assert [column.name for column in model.metadata.signature.inputs.inputs] == list(frame.columns)
-    assert len(model.input_example) == 5
+    tracked.require_same_answers()
+
+
+def test_an_analysts_day_as_in_the_example(tracked):
+    environment = os.environ | {"ROWCAST_API_KEY": tracked.server.key, "ROWCAST_URL": tracked.server.url}
+    program = [sys.executable, str(ROOT / "examples" / "mlflow_cycle.py"), tracked.mlflow_server.url]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(": ", 1) for line in done.stdout.splitlines() if not line.startswith(" ") and ": " in line)
+    assert list(said) == ["train", "promote", "alias", "predict"]
+    ours, theirs = said["predict"].removesuffix(" there").split(" here and ")
+    assert ours == theirs
 
 
 def test_aliases_and_deletions_follow(tracked):
@@ -137,18 +89,13 @@ def test_aliases_and_deletions_follow(tracked):
     assert {run.data.tags.get("rowcast.version") for run in tracked.runs()} == {None, "2"}
 
 
-def test_a_mirror_that_was_behind_catches_up_without_doubles(tracked):
-    """MLflow is away while a training ends, whoever mirrors it afterwards is killed, and the model's name is taken by a
-    model that somebody else registered."""
+def test_one_that_is_killed_while_it_mirrors_is_followed_by_one_that_makes_nothing_twice(tracked):
+    """And a model whose name somebody else has registered gets another."""
     tracked.store.create_registered_model("late", description="another's")
-    tracked.mlflow_server.kill()
-    try:
-        tracked.client.models.remove_alias("loans", "shadow")
-        tracked.client.train_and_wait(
-            dataset="loans", model="late", target="repaid", preset="fast", algorithms=["linear", "baseline"], folds=2
-        )
-    finally:
-        tracked.mlflow_server.start()
+    tracked.client.models.remove_alias("loans", "shadow")
+    tracked.client.train_and_wait(
+        dataset="loans", model="late", target="repaid", preset="fast", algorithms=["linear", "baseline"], folds=2
+    )
     until(lambda: tracked.runs("late"), "a first run")
     for pid in descendants(tracked.server.process.pid):
         if b"wiring import job" in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -162,6 +109,27 @@ def test_a_mirror_that_was_behind_catches_up_without_doubles(tracked):
     tracked.client.models.delete("late")
     until(lambda: tracked.aliases(name) is None and not tracked.runs("late"), "a model that went")
     assert tracked.aliases("late") == {}
+
+
+def test_every_trial_of_a_search_is_a_run_under_that_of_the_search(tracked):
+    task = tracked.client.wait(
+        tracked.client.tune(dataset="loans", model="tuned", target="repaid", algorithms=["linear"], trials=3, folds=2)
+    )
+    until(lambda: tracked.versions("tuned") == [1], "a registered version")
+    runs = tracked.runs("tuned")
+    (search,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    (version,) = [run for run in runs if "rowcast.version" in run.data.tags]
+    children = {run.data.tags["rowcast.trial"]: run for run in runs if "rowcast.trial" in run.data.tags}
+    assert len(runs) == 5
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in (version, *children.values())} == {search.info.run_id}
+    study = task.result["study"]
+    assert search.data.metrics["held_out_roc_auc"] == pytest.approx(study["estimate"][0]["value"])
+    for trial in tracked.client.tasks.trials(task):
+        run = children[str(trial.number)]
+        assert run.data.metrics["roc_auc"] == pytest.approx(trial.score)
+        assert run.data.params["algorithm"] == "linear"
+        assert set(trial.hyperparameters) <= set(run.data.params)
 
 
 def test_a_model_of_mlflow_becomes_a_version_that_predicts_the_same(tracked):
@@ -188,6 +156,34 @@ def test_a_model_of_mlflow_becomes_a_version_that_predicts_the_same(tracked):
     with pytest.raises(RowcastError) as caught:
         tracked.client.retrain("prices", 1)
     assert caught.value.code == "version_imported"
+
+
+def test_a_pickled_model_becomes_a_version_when_an_administrator_says_so(tracked):
+    import mlflow.sklearn
+    import pandas as pd
+    from mlflow.models import infer_signature
+    from sklearn.linear_model import Ridge
+
+    frame = pd.DataFrame(np.random.default_rng(2).normal(10, 3, (100, 2)), columns=["a", "b"])
+    model = Ridge().fit(frame, frame["a"] - frame["b"])
+    with warnings.catch_warnings(), tracked.mlflow.start_run(experiment_id="0"):
+        warnings.simplefilter("ignore")
+        mlflow.sklearn.log_model(
+            model, name="model", registered_model_name="pickled", input_example=frame.head(5),
+            serialization_format="cloudpickle", signature=infer_signature(frame, frame["a"].to_numpy()),
+            pip_requirements=["numpy"],
+        )  # fmt: skip
+    tracked.client.import_model_and_wait("pickled", pickled=True)
+    answers = tracked.client.predict("pickled", frame.head(20).to_dict("records")).predictions
+    assert np.abs([answer.value for answer in answers] - model.predict(frame.head(20))).max() <= 1e-5
+
+
+def test_rowcast_opens_mlflows_pages(tracked):
+    with httpx2.Client(base_url=tracked.mlflow_server.url) as http:
+        assert "<title>MLflow</title>" in http.get("/").text
+        found = http.post("/api/2.0/mlflow/experiments/search", json={"max_results": 10}).json()
+    assert "rowcast/loans" in {experiment["name"] for experiment in found["experiments"]}
+    assert (tracked.server.data_dir / "mlflow" / "mlflow.db").exists()
 
 
 def test_the_server_imports_nothing_of_mlflow(tmp_path):

@@ -79,9 +79,9 @@ def test_a_policy_is_previewed_set_shown_and_switched_off(rowcast, model, policy
     assert (changed["number"], changed["policy"]["bands"]["red"], changed["columns"]) == (2, 0.4, ["GrAppv", "Term"])
     by_profit = json.loads(rowcast("policy", "preview", model, "--measure", "profit", "--json"))["policy"]["bands"]
     assert by_profit == {"of": "CHGOFF", "measure": "profit", "yellow": 0, "red": 0, "high": "green"}
-    assert "Red where the expected profit is below 0, green from there on." in rowcast(
-        "policy", "preview", model, "--measure", "profit"
-    )
+    earning = rowcast("policy", "preview", model, "--measure", "profit")
+    assert "Red where the expected profit is below 0, green from there on." in earning
+    assert "see --measure profit" not in earning, "it does so already"
     best = json.loads(rowcast("policy", "set", model, "--best", "--json"))["policy"]["bands"]
     tried = json.loads(rowcast("policy", "preview", model, "--json"))
     assert best["yellow"] == best["red"] == tried["profit"]["best"]["threshold"]

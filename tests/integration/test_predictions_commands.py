@@ -76,6 +76,21 @@ def test_each_chunk_of_a_long_call_has_a_receipt_of_its_own(client, loans):
     assert client.predict("receipt_loans", loans, chunk_rows=2).receipt is None
 
 
+def test_what_was_answered_before_a_bad_row_is_kept(rowcast, loans, tmp_path):
+    path, out = tmp_path / "long.csv", tmp_path / "out.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, loans[0])
+        writer.writeheader()
+        writer.writerows([loans[0]] * 10_004 + [loans[0] | {"GrAppv": "many"}])
+
+    code, _, err = rowcast("predict", "receipt_loans", path, "--output", out)
+
+    assert code == 4
+    assert "The first 10,000 rows went through" in err and "Go on with row 10,001" in err
+    with out.open(newline="") as file:
+        assert len([row for row in csv.DictReader(file) if row["prediction"]]) == 10_000
+
+
 def test_the_async_client_does_the_same(server, loans):
     async def calls():
         async with AsyncClient(server.url, server.key) as client:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -66,6 +67,20 @@ def until(condition, what, seconds=60):
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
+
+
+def connected(replica):
+    return socket.create_connection(("127.0.0.1", int(replica.url.rpartition(":")[2])), timeout=60)
+
+
+def prediction(row):
+    """A call under an idempotency key, as it goes over the wire."""
+    body = json.dumps({"rows": [row]}).encode()
+    head = (
+        f"POST /api/v1/models/loans/predict HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n"
+        f"Idempotency-Key: once\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 @pytest.fixture
@@ -248,16 +263,29 @@ def test_queued_predictions_end_once_whichever_worker_is_killed(start, table, po
     assert sorted(receipts) == sorted(accepted) == sorted(task.result["receipt"] for task in tasks)
 
 
-def test_who_waited_at_an_api_that_was_killed_finds_the_task_at_another(start, table, postgres_url, rabbit_url):
-    services = {"database_url": postgres_url, "broker_url": rabbit_url}
+def test_who_waited_at_an_api_that_was_killed_is_answered_once_by_another(start, table, postgres_url, rabbit_url):
+    services = {"database_url": postgres_url, "broker_url": rabbit_url, "credits": "paid"}
     worker, apis = start("worker", **services), [start("api", **services) for _ in range(2)]
     with apis[0].client() as first, apis[1].client() as second:
         first.datasets.add(table, name="loans")
         first.train_and_wait(**TRAINING, algorithms=["linear"], promote=True)
         row = {feature.name: feature.example for feature in first.models.schema("loans").features}
+        first.credits.top_up(first.me().name, 100)
         worker.stop()
         task = first.tasks.submit_predictions("loans", row, idempotency_key="mine")
-        apis[0].kill()
+        before = second.credits.get().balance
+        with connected(apis[0]) as connection:
+            connection.sendall(prediction(row))
+            until(lambda: second.predictions.list(), "it is not on record")  # and nobody has read the answer
+            apis[0].kill()
+            told = connection.makefile("rb").read()
+        with connected(apis[1]) as connection:
+            connection.sendall(prediction(row))
+            again = connection.makefile("rb").read()
+        assert b"idempotency-replayed: true" in again
+        assert not told or told.partition(b"\r\n\r\n")[2] == again.partition(b"\r\n\r\n")[2]
+        assert len(second.predictions.list()) == 1
+        assert second.credits.get().balance == before - 1
         start("worker", **services)
         again = second.tasks.submit_predictions("loans", row, idempotency_key="mine", wait=30)
         assert (again.id, again.state) == (task.id, "succeeded")

@@ -247,6 +247,11 @@ def test_a_bad_cell_among_many_rows_is_named(v2):
     assert "row 18, field GrAppv" in refused.json()["error"]
 
 
+def test_an_output_is_asked_for_once(v2, asked):
+    twice = v2.post("/v2/models/loans/infer", json=asked(1000.0) | {"outputs": [{"name": "label"}] * 2})
+    assert (twice.status_code, twice.json()["error"]) == (400, "Two outputs have the same name.")
+
+
 def heard(connection, count):
     """So many answers, whatever comes: their statuses and bodies."""
     stream, answers = connection.makefile("rb"), []

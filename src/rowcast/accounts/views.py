@@ -57,7 +57,7 @@ class NewKey(BaseModel):
     expires_at: AwareDatetime | None = Field(
         default=None, description="When it ends. By default never, or as late as the server allows."
     )
-    requests_per_second: RequestsPerSecond = Field(default=None, description="Most requests in a second.")
+    requests_per_second: RequestsPerSecond = Field(default=None, description="Most requests a second at each process.")
     rows_per_day: RowsPerDay = Field(default=None, description="Most rows that are predicted on a day, in UTC.")
     credits_per_month: CreditsPerMonth = Field(default=None, description="Most credits spent in a month, in UTC.")
 
@@ -74,7 +74,7 @@ class Key(BaseModel):
     expires_at: AwareDatetime | None = Field(description="When it ends; null is never.")
     last_used_at: AwareDatetime | None = Field(description="When it was used last, to the minute; null is never.")
     revoked_at: AwareDatetime | None = Field(description="When it was revoked; null while it was not.")
-    requests_per_second: float | None = Field(description="Most requests in a second; null is no limit.")
+    requests_per_second: float | None = Field(description="Most requests a second at each process; null is no limit.")
     rows_per_day: int | None = Field(description="Most rows that are predicted on a day; null is no limit.")
     credits_per_month: int | None = Field(description="Most credits that are spent in a month; null is no limit.")
 
@@ -94,7 +94,7 @@ class User(BaseModel):
     role: Role = Field(description="What it may do.")
     created_at: AwareDatetime = Field(description="When it was made.")
     blocked_at: AwareDatetime | None = Field(description="Since when it is blocked; null while it is not.")
-    requests_per_second: float | None = Field(description="Most requests in a second; null is no limit.")
+    requests_per_second: float | None = Field(description="Most requests a second at each process; null is no limit.")
     rows_per_day: int | None = Field(description="Most rows that are predicted on a day; null is no limit.")
 
 
@@ -117,7 +117,9 @@ class UserChanges(BaseModel):
 
     role: Role | None = Field(default=None, description="What it may do.")
     blocked: bool | None = Field(default=None, description="Whether it is kept out.")
-    requests_per_second: RequestsPerSecond = Field(default=None, description="Most requests in a second; null: any.")
+    requests_per_second: RequestsPerSecond = Field(
+        default=None, description="Most requests a second at each process; null: any."
+    )
     rows_per_day: RowsPerDay = Field(default=None, description="Most rows predicted on a day in UTC; null: any.")
 
 

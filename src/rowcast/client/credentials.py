@@ -25,6 +25,7 @@ class Credentials:
     api_key: str | None = field(default=None, repr=False)
     key_id: str | None = None
     session: str | None = field(default=None, repr=False)
+    visitor: str = field(default="", repr=False)
 
 
 def resolve(
@@ -47,15 +48,15 @@ def resolve(
     return Credentials(chosen, key)
 
 
-def of_session(url: str, token: str) -> Credentials:
-    """The address with the token of a browser's session, and nobody's key.
+def of_session(url: str, token: str, visitor: str = "") -> Credentials:
+    """The address with the token of a browser's session, and nobody's key; ``visitor`` as ``Client`` has it.
 
     Raises:
         InvalidInput: the address is not one of HTTP, or the token cannot be one.
     """
     if not (token.isascii() and token.isprintable()) or set(token) & set(" ;,"):
         raise InvalidInput("session_invalid", "The session's token holds characters that no token has. Sign in again.")
-    return Credentials(_checked(url.rstrip("/")), session=token)
+    return Credentials(_checked(url.rstrip("/")), session=token, visitor=visitor)
 
 
 def data_folder(environment: Mapping[str, str]) -> Path:

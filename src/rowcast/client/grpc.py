@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import grpc
 from google.protobuf.any_pb2 import Any as Packed
@@ -30,6 +32,28 @@ from rowcast.v1.tasks_pb2 import Task
 SERVICE = v1.DESCRIPTOR.services_by_name["Rowcast"]
 RUNNING = ("queued", "running")
 
+ONCE = frozenset(
+    {"Predict", "SubmitPrediction"}
+    | {name for name, form in SERVICE.methods_by_name.items() if "idempotency_key" in form.input_type.fields_by_name}
+)
+"""Methods that may be called again under one idempotency key, and are by the library where a server has died."""
+
+RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{"service": SERVICE.full_name, "method": name} for name in sorted(ONCE)],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.25s",
+                "maxBackoff": "8s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+"""The service configuration of gRPC's proposal A6."""
+
 KINDS: dict[grpc.StatusCode, type[RowcastError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidInput,
     grpc.StatusCode.UNAUTHENTICATED: errors.Unauthenticated,
@@ -50,9 +74,11 @@ _Reply = TypeVar("_Reply", bound=Message)
 class GrpcClient:
     """A Rowcast server over gRPC, at ``host:port``. Calls raise the errors of ``rowcast.errors``.
 
-    With ``authority``, the PEM of who signed the server's certificate, or ``own`` the connection is TLS; ``own`` is the
-    PEM of a certificate chain and of its key, for servers that ask for one. ``timeout`` is each call's deadline, in
-    seconds. Use it as a context manager, or close it.
+    With ``tls`` the connection is TLS, and so it is with ``authority``, the PEM of who signed the server's certificate
+    where that is none of the public ones, and with ``own``, the PEM of a certificate chain and of its key, for servers
+    that ask for one. ``timeout`` is each call's deadline, in
+    seconds. Predictions, and what starts work, are asked again where the server is away or dies. Use it as a context
+    manager, or close it.
     """
 
     def __init__(
@@ -62,10 +88,15 @@ class GrpcClient:
         *,
         authority: bytes | None = None,
         own: tuple[bytes, bytes] | None = None,
+        tls: bool = False,
         timeout: float = 60.0,
     ) -> None:
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-        if authority is None and own is None:
+        options: list[tuple[str, Any]] = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.service_config", json.dumps(RETRIES)),
+        ]
+        if not tls and authority is None and own is None:
             self._channel = grpc.insecure_channel(target, options)
         else:
             chain, key = own or (None, None)
@@ -93,7 +124,7 @@ class GrpcClient:
             RowcastError: it was refused, or there was no answer in time.
         """
         try:
-            answer = self._method(method)(request, metadata=self._metadata, timeout=timeout or self._timeout)
+            answer = self._method(method)(request, metadata=self._said(method), timeout=timeout or self._timeout)
         except grpc.RpcError as error:
             raise error_of(error) from None
         assert isinstance(answer, reply)
@@ -114,6 +145,9 @@ class GrpcClient:
             raise error_of(error) from None
         finally:
             answers.cancel()
+
+    def _said(self, method: str) -> list[tuple[str, str]]:
+        return [*self._metadata, ("idempotency-key", str(uuid4()))] if method in ONCE else self._metadata
 
     def _method(self, name: str) -> Callable[..., Any]:
         if name not in self._methods:
@@ -147,6 +181,12 @@ class GrpcClient:
         request = v1.TrainModelRequest()
         fill(request, fields)
         return self.call("TrainModel", request, Task)
+
+    def tune(self, **fields: Any) -> Task:
+        """Start a search for the best model, such as ``dataset="loans", target="status", seconds=600``."""
+        request = v1.TuneModelRequest()
+        fill(request, fields)
+        return self.call("TuneModel", request, Task)
 
     def retrain(self, model: str, number: int, **fields: Any) -> Task:
         """Train again with the recipe of a version."""

@@ -96,6 +96,7 @@ _RECORDS = {
     "holds": {"reference": "text", "key_id": "text"},
     "ended": {"reference": "text"},
     "uses": {"subject_id": "text", "rows": "bigint"},
+    "claims": {"key": "text"},
     "takes": {"owner_id": "text", "amount": "bigint", "hold": "bigint"},
     "gives": {"owner_id": "text", "freed": "bigint", "back": "bigint", "unspent": "bigint"},
     "transfers": {

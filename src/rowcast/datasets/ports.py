@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,8 +46,9 @@ class Storage(Protocol):
 
     def copy(self, key: str, new_key: str) -> None: ...
 
-    def link(self, key: str) -> str | None:
-        """An address where anyone who has it can fetch the object for some minutes, if that is possible and allowed."""
+    def link(self, key: str, filename: str) -> str | None:
+        """An address where anyone who has it can fetch the object for some minutes, if that is possible and allowed; as
+        a file of that name, of ASCII letters, digits and ``._-``, where the service can be told."""
         ...
 
     def exists(self, key: str) -> bool: ...
@@ -80,6 +81,7 @@ class Progress(BaseModel):
     folds: int | None = Field(default=None, description="How many folds there are.")
     score: float | None = Field(default=None, description="The figure reached so far.")
     eta_seconds: float | None = Field(default=None, description="Seconds left, as far as can be told.")
+    trial: dict[str, Any] | None = Field(default=None, description="The trial that ended last, of a search.")
 
 
 class Report(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -26,6 +27,11 @@ class TableWarning(BaseModel):
     exclude: bool = Field(default=False, description="Whether training leaves the column out unless told otherwise.")
     rows: list[int] = Field(default_factory=list, description="Some data rows where it was seen, counted from 1.")
     examples: list[str] = Field(default_factory=list, description="Some values seen, most frequent first.")
+    values: Mapping[str, str | int | float] = Field(
+        default_factory=dict,
+        description="What the message tells, by name, to say it in other words; `how` is which of the ways in which "
+        "one code is seen.",
+    )
 
 
 class Histogram(BaseModel):

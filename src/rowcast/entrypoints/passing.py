@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx2
 from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 CONNECT_SECONDS = 30.0
@@ -31,17 +31,21 @@ _AWAY = 1012
 _NO_CODES = (1005, 1006)
 """What stands for none: it is never sent."""
 
+Said = Callable[[Scope], list[tuple[bytes, bytes]]]
+"""Headers to send along with a request, in the place of any of their names."""
+
 Absent = Callable[[Scope, Receive, Send], Awaitable[None]]
 """Answers a request in place of a server that is not there."""
 
 
 class Passing:
     """ASGI application that has the server at ``url`` answer. What it is asked and answers goes through piece by piece;
-    the address and the host that were called go along as X-Forwarded headers."""
+    the address and the host that were called go along as X-Forwarded headers, and what is ``said`` beside."""
 
-    def __init__(self, url: str, absent: Absent) -> None:
+    def __init__(self, url: str, absent: Absent, said: Said = lambda scope: []) -> None:
         self._url = url.rstrip("/")
         self._absent = absent
+        self._said = said
         self._http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
             # A connection that is kept may be closed by the other side just when it is used again.
@@ -59,7 +63,7 @@ class Passing:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = None if scope["method"] in ("GET", "HEAD") else _sent(receive)
         request = self._http.build_request(
-            scope["method"], self._url + _address(scope), headers=_forwarded(scope), content=body
+            scope["method"], self._url + _address(scope), headers=self._headers(scope), content=body
         )
         try:
             response = await self._http.send(request, stream=True)
@@ -76,11 +80,16 @@ class Passing:
         finally:
             await response.aclose()
 
+    def _headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        said = self._said(scope)
+        names = {name for name, _ in said}
+        return [*(header for header in _forwarded(scope) if header[0] not in names), *said]
+
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()  # that somebody would like to be connected
         headers = [
             (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in _forwarded(scope)
+            for name, value in self._headers(scope)
             if name != b"host" and not name.startswith(_HANDSHAKE)
         ]
         try:
@@ -95,7 +104,7 @@ class Passing:
                 proxy=None,
                 open_timeout=CONNECT_SECONDS,
             )
-        except (OSError, InvalidHandshake, TimeoutError):
+        except (OSError, WebSocketException):  # refused, broken off, or led to an address that is no stream's
             await send({"type": "websocket.close", "code": _AWAY})
             return
         async with other:

@@ -23,6 +23,8 @@ from rowcast.datasets.ports import Storage
 from rowcast.entrypoints.exposition import Metrics
 from rowcast.entrypoints.measures import Measures
 from rowcast.entrypoints.v2.counts import Statistics
+from rowcast.entrypoints.vouching import Vouching
+from rowcast.models.mirroring import Pages
 from rowcast.monitoring.licensing import Installation
 from rowcast.monitoring.receipts import Receipts
 from rowcast.scoring.catalog import Catalog
@@ -72,3 +74,6 @@ class Services:
     statistics: Statistics = field(default_factory=Statistics)
     coalescing: Coalescing = field(default_factory=Coalescing)
     traces: Traces = field(default_factory=Untraced)
+    vouching: Vouching = field(default_factory=lambda: Vouching(os.urandom(32)))
+    tracked: Pages | None = None
+    """Where people look at the mirror of versions."""

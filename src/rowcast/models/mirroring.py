@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Select, and_, delete, func, insert, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from rowcast.accounts.tables import UserRow
 from rowcast.models.tables import AliasRow, MirroredVersionRow, MirrorTurnRow, ModelRow, ModelVersionRow
+from rowcast.models.views import TrackedRun
 from rowcast.tables import now
+
+_EVERY_STORE = ""
+_UNREGISTERED: dict[str, Any] = {"model_id": "", "name": "", "registered": 0, "aliases": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,34 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """A training that made no version. ``model_id`` is None where its model is not there either, ``status`` is MLflow's
+    word for how it ended, ``error`` the code of why, ``request`` a ``TrainingRequest``, or of the ``kind`` tune a
+    ``TuningRequest``."""
+
+    training_id: str
+    kind: str
+    model: str
+    model_id: str | None
+    created_by: str
+    status: str
+    error: str | None
+    request: dict[str, Any]
+    began_ms: int
+    ended_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Behind:
     """What is to be done, in this order. ``freed`` are aliases that point nowhere any more, as (name there, alias)."""
 
     gone: list[Gone] = field(default_factory=list)
     freed: list[tuple[str, str]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    failed: list[Failed] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.gone or self.freed or self.changes)
+        return bool(self.gone or self.freed or self.changes or self.failed)
 
 
 def behind(session: Session, store: str, *, most: int, passed_over: Collection[str] = ()) -> Behind:
@@ -98,8 +121,29 @@ def behind(session: Session, store: str, *, most: int, passed_over: Collection[s
     )
 
 
-def record(session: Session, store: str, told: Behind, done: dict[str, Mirrored]) -> None:
-    """Write down what MLflow confirmed: ``done`` are the versions as it has them now; those that are gone are gone."""
+def owed(store: str) -> Select[str]:
+    """Selects the trainings without a version that the store lacks, by id."""
+    row, told = MirroredVersionRow, aliased(MirroredVersionRow)
+    same = and_(told.version_id == row.version_id, told.store == store)
+    return select(row.version_id).outerjoin(told, same).where(row.store == _EVERY_STORE, told.version_id.is_(None))
+
+
+def count_owed(session: Session) -> int:
+    """What changes when a training ends without a version."""
+    row = MirroredVersionRow
+    return session.scalars(select(func.count()).where(row.store == _EVERY_STORE)).one()
+
+
+def owe(session: Session, trainings: Select[Any]) -> None:
+    """Put down that every store lacks these trainings, whose ids are selected; in the transaction that ends them."""
+    row, values = MirroredVersionRow, {**_UNREGISTERED, "store": _EVERY_STORE, "run_id": ""}
+    made = [literal(value, getattr(row, name).type) for name, value in values.items()]
+    session.execute(insert(row).from_select(["version_id", *values], trainings.add_columns(*made)))
+
+
+def record(session: Session, store: str, told: Behind, done: dict[str, Mirrored], runs: Mapping[str, str]) -> None:
+    """Write down what MLflow confirmed: ``done`` are the versions as it has them now, ``runs`` are those of trainings
+    without one; those that are gone are gone."""
     gone = [one.version_id for one in told.gone]
     row = MirroredVersionRow
     session.execute(delete(row).where(row.store == store, row.version_id.in_(gone)))
@@ -116,6 +160,24 @@ def record(session: Session, store: str, told: Behind, done: dict[str, Mirrored]
                 aliases=found.aliases,
             )
         )
+    for training_id, run_id in runs.items():
+        session.merge(row(version_id=training_id, store=store, run_id=run_id, **_UNREGISTERED))
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """A store, and the address of the pages by which people look at it; empty where there are none."""
+
+    store: str
+    url: str
+
+    def run_of(self, session: Session, version_id: str) -> TrackedRun | None:
+        """The version as the store has it, if it does."""
+        row = session.get(MirroredVersionRow, (version_id, self.store))
+        if row is None:
+            return None
+        url = f"{self.url.rstrip('/')}/#/runs/{row.run_id}" if self.url else None
+        return TrackedRun(run_id=row.run_id, name=row.name, number=row.registered, url=url)
 
 
 def hold_turn(session: Session, store: str, holder: str, *, seconds: float) -> bool:
@@ -140,7 +202,8 @@ def milliseconds(moment: datetime) -> int:
 
 
 def _of(store: str) -> Any:
-    return select(MirroredVersionRow).where(MirroredVersionRow.store == store)
+    row = MirroredVersionRow
+    return select(row).where(row.store == store, row.registered > 0)
 
 
 def _mirrored(row: MirroredVersionRow | None) -> Mirrored | None:

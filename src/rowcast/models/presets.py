@@ -9,7 +9,7 @@ from typing import Any
 from rowcast.errors import InvalidInput, Problem
 from rowcast.models.algorithms import learner_of
 from rowcast.models.hyperparameters import resolve
-from rowcast.models.recipe import Preset, Recipe
+from rowcast.models.recipe import EnsembleMember, Preset, Recipe
 
 _ALGORITHMS = {
     Preset.FAST: ("lightgbm",),
@@ -17,6 +17,19 @@ _ALGORITHMS = {
     Preset.BEST: ("baseline", "linear", "random_forest", "lightgbm", "xgboost", "catboost"),
 }
 _FOLDS = {Preset.FAST: 3, Preset.BALANCED: 5, Preset.BEST: 5}
+_OF_CHANCES = frozenset({"baseline", "random_forest"})
+"""Algorithms that score classes by probabilities; the others do so by log odds."""
+
+_ROUNDING = 1e-6
+"""By which the weights of an ensemble may miss 1."""
+
+_BOTH = ("ensemble_and_algorithms", "Give 'algorithms' or 'ensemble', not both.")
+_WEIGHTS = ("ensemble_weights", "The weights of an ensemble's members must add up to 1.")
+_MIXED = (
+    "ensemble_mixed",
+    "Members of an ensemble must score alike: of classes, no forest or baseline can be among others.",
+)
+
 _HOLD_OUT_ROWS = 500_000
 """Beyond this one hold-out is enough for the fast preset: its interval is narrow."""
 
@@ -26,6 +39,9 @@ class Plan:
     """What a recipe comes to. ``hyperparameters`` are complete, by algorithm; None is automatic."""
 
     algorithms: tuple[str, ...]
+    """None when the recipe is an ensemble."""
+
+    ensemble: tuple[EnsembleMember, ...]
     hyperparameters: dict[str, dict[str, Any]]
     folds: int
     folds_asked_for: bool
@@ -40,22 +56,47 @@ def plan(recipe: Recipe) -> Plan:
     """The work a recipe asks for.
 
     Cheap, so that a door can refuse a recipe at once: raises ``InvalidInput`` with code algorithm_unknown,
-    hyperparameter_invalid or hyperparameter_unused.
+    algorithms_empty, ensemble_and_algorithms, ensemble_weights, hyperparameter_invalid or hyperparameter_unused.
     """
+    ensemble = _ensemble(recipe)
     chosen = _ALGORITHMS[recipe.preset] if recipe.algorithms is None else tuple(dict.fromkeys(recipe.algorithms))
-    if not chosen:
+    chosen = () if ensemble else chosen
+    if not chosen and not ensemble:
         raise InvalidInput("algorithms_empty", "Name at least one algorithm, or leave 'algorithms' out.")
     for name in (*chosen, *recipe.hyperparameters):
         learner_of(name)
     _refuse_unused(recipe, chosen)
     return Plan(
         algorithms=chosen,
+        ensemble=ensemble,
         hyperparameters={name: resolve(name, recipe.hyperparameters.get(name, {})) for name in chosen},
         folds=recipe.folds or _FOLDS[recipe.preset],
         folds_asked_for=recipe.folds is not None,
         average_folds=recipe.preset is Preset.BEST,
         hold_out_beyond=_HOLD_OUT_ROWS if recipe.preset is Preset.FAST and recipe.folds is None else inf,
     )
+
+
+def _ensemble(recipe: Recipe) -> tuple[EnsembleMember, ...]:
+    """The members with complete hyperparameters."""
+    if recipe.ensemble and recipe.algorithms:
+        raise InvalidInput(*_BOTH, _problems(*_BOTH))
+    if recipe.ensemble and abs(sum(one.weight for one in recipe.ensemble) - 1) > _ROUNDING:
+        raise InvalidInput(*_WEIGHTS, _problems(*_WEIGHTS))
+    return tuple(
+        one.model_copy(update={"hyperparameters": resolve(one.algorithm, one.hyperparameters)})
+        for one in recipe.ensemble or ()
+    )
+
+
+def check_alike(recipe: Recipe, *, of_classes: bool) -> None:
+    """Raise ``InvalidInput("ensemble_mixed")`` for members whose scores mean different things."""
+    if of_classes and len({one.algorithm in _OF_CHANCES for one in recipe.ensemble or ()}) > 1:
+        raise InvalidInput(*_MIXED, _problems(*_MIXED))
+
+
+def _problems(code: str, message: str) -> list[Problem]:
+    return [Problem(code=code, message=message, field="ensemble")]
 
 
 def _refuse_unused(recipe: Recipe, chosen: tuple[str, ...]) -> None:

@@ -26,6 +26,7 @@ from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import Conflict, Unavailable
 from rowcast.models import aliases
+from rowcast.models.mirroring import Pages
 from rowcast.models.recipe import Recipe, RetrainRequest, TrainingRequest
 from rowcast.models.references import CHAMPION, aliases_of, check_may_change, find_model, find_version, seen_by
 from rowcast.models.tables import AliasEventRow, AliasRow, ModelGrantRow, ModelRow, ModelVersionRow, PolicyRow
@@ -137,8 +138,10 @@ def list_versions(
     return [_version_view(model, version, creator, pointing) for version, creator in rows], following
 
 
-def version_view(session: Session, principal: Principal, name: str, number: int) -> ModelVersionDetail:
-    """A version with all that is needed to use it, judge it and train it again.
+def version_view(
+    session: Session, principal: Principal, name: str, number: int, tracked: Pages | None = None
+) -> ModelVersionDetail:
+    """A version with all that is needed to use it, judge it and train it again, and where it is ``tracked``.
 
     Raises:
         NotFound: there is no such model or version.
@@ -159,6 +162,7 @@ def version_view(session: Session, principal: Principal, name: str, number: int)
         evaluation=version.evaluation,
         bundle_hash=version.bundle_hash,
         card=version.card,
+        tracking=tracked.run_of(session, version.id) if tracked else None,
     )
 
 
@@ -220,14 +224,12 @@ def retrain_request(
         message = "This version was imported and its table is not known here. Start a training on a table of your own."
         raise Conflict("version_imported", message)
     recipe = Recipe.model_validate(version.recipe)
-    hyperparameters = {**version.manifest["hyperparameters"], **changes.hyperparameters}
     return TrainingRequest.model_validate(
         {
             **recipe.model_dump(),
             "problem": version.problem,
             "positive_class": version.manifest["positive_class"],
-            "algorithms": [version.algorithm],
-            "hyperparameters": {version.algorithm: hyperparameters},
+            **changes.learning(recipe, version.algorithm, version.manifest["hyperparameters"]),
             "dataset": changes.dataset or version.dataset,
             "dataset_version": changes.dataset_version,
             "model": name,

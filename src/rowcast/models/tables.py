@@ -110,7 +110,10 @@ class PolicyRow(Base):
 
 class MirroredVersionRow(Base):
     """A version that a store of MLflow has, as that last confirmed. It outlives the version, until that is gone there
-    too."""
+    too.
+
+    So are trainings that made no version, by the id of their task and with ``registered`` 0. That every store lacks
+    them is put down in the transaction that ends them, under the store ''."""
 
     __tablename__ = "mirrored_versions"
 

@@ -46,6 +46,15 @@ class Metric(BaseModel):
     folds: list[float] = Field(default_factory=list, description="The figure of each fold.")
     greater_is_better: bool = Field(default=True, description="Whether more of it is better.")
 
+    def better_than(self, value: float) -> bool:
+        return self.value > value if self.greater_is_better else self.value < value
+
+    def clearly_worse_than(self, value: float) -> bool:
+        """Whether the value is better than all of the interval."""
+        end = self.high if self.greater_is_better else self.low
+        end = self.value if end is None else end
+        return value > end if self.greater_is_better else value < end
+
 
 class LeftOut(BaseModel):
     """A column that was not learned from, and why."""
@@ -94,6 +103,15 @@ class ModelVersion(BaseModel):
     created_by: str = Field(description="Who made it.")
 
 
+class TrackedRun(BaseModel):
+    """A version as MLflow mirrors it."""
+
+    run_id: str = Field(description="Its run in MLflow.")
+    name: str = Field(description="Name of its registered model in MLflow.")
+    number: int = Field(description="Its number there.")
+    url: str | None = Field(description="Page of the run, where MLflow is a server.")
+
+
 class ModelVersionDetail(ModelVersion):
     """A version with all that is needed to use it, judge it and train it again."""
 
@@ -105,9 +123,14 @@ class ModelVersionDetail(ModelVersion):
     left_out: list[LeftOut] = Field(description="Columns not learned from, and why.")
     runtime: Literal["onnx", "native"] = Field(description="What runs it when it serves.")
     parity: dict[str, Any] = Field(description="How far ONNX and the native model differ on the golden rows.")
-    evaluation: dict[str, Any] = Field(description="Curves and importance as data: see the reference of evaluations.")
+    evaluation: dict[str, Any] = Field(
+        description="Curves, importance and partial dependence as data: see the reference of evaluations."
+    )
     bundle_hash: str = Field(description="SHA-256 of its files.")
     card: str = Field(description="The model card, as Markdown.")
+    tracking: TrackedRun | None = Field(
+        default=None, description="Where MLflow has it; null while it does not, or where nothing is mirrored."
+    )
 
 
 class Model(BaseModel):

@@ -1,4 +1,5 @@
-"""Calls of those who have a limit of rows a day: counted in the transaction that puts their receipts on record."""
+"""Calls that may be refused when their receipts are put on record: the rows of those who have a limit a day are counted
+in that transaction."""
 
 from __future__ import annotations
 
@@ -12,12 +13,25 @@ from rowcast.errors import TooMany
 from rowcast.monitoring.recording import Entry
 
 
+class Once(NamedTuple):
+    """A call under an idempotency key: the ``key`` as it is kept, and a hash of what was ``asked``."""
+
+    key: str
+    asked: str
+
+
 class Limited(NamedTuple):
-    """A receipt to be written, if there is room for its rows, and the key that it is paid with can still spend."""
+    """A receipt to be written, if there is room for its rows, the key that it is paid with can still spend, and the
+    call is none that was made before under the same idempotency key: see ``repeats.once_of``."""
 
     entry: Entry
-    uses: tuple[Use, ...]
+    uses: tuple[Use, ...] = ()
     key: KeyLimit | None = None
+    once: Once | None = None
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
 
     @property
     def size(self) -> int:

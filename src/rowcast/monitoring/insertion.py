@@ -22,18 +22,23 @@ Values = Sequence[Any]
 
 
 class Insertion:
-    """Inserts rows of one table."""
+    """Inserts rows of one table, in their order; ``then`` ends the statement, as ``RETURNING id`` does, and what it
+    gives is returned."""
 
-    def __init__(self, table: Table, dialect: Dialect) -> None:
+    def __init__(self, table: Table, dialect: Dialect, then: str = "") -> None:
         self._table = table
         self._dialect = dialect
+        self._then = then
         self._columns = [column.name for column in table.columns]
         self._statement = lru_cache(maxsize=ROWS_PER_STATEMENT)(self._compiled)
 
-    def __call__(self, cursor: DBAPICursor, rows: Sequence[Values]) -> None:
+    def __call__(self, cursor: DBAPICursor, rows: Sequence[Values]) -> list[Any]:
+        given: list[Any] = []
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
             some = rows[start : start + ROWS_PER_STATEMENT]
             cursor.execute(self._statement(len(some)), tuple(chain.from_iterable(some)))
+            given += cursor.fetchall() if self._then else ()
+        return given
 
     def _compiled(self, count: int) -> str:
         """The statement for so many rows, which takes its values by their position."""
@@ -43,4 +48,4 @@ class Insertion:
         compiled = insert(self._table).values(rows).compile(dialect=self._dialect)
         if compiled.positiontup != [f"{name}_{row}" for row in range(count) for name in self._columns]:
             raise AssertionError("the statement takes its values in the order of the columns")
-        return str(compiled)
+        return f"{compiled} {self._then}"

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 from rowcast.credits.ledger import Ledger
 from rowcast.credits.statements import on_cursor
-from rowcast.errors import RowcastError
 from rowcast.grouping import MAX_WAITING, MAX_WAITING_BYTES, Grouping, Wording
 from rowcast.monitoring.allowing import Limited, allowed
 from rowcast.monitoring.charging import charged
 from rowcast.monitoring.recording import Entry, Recording, Writer
+from rowcast.monitoring.repeats import Answer, Claims
 from rowcast.tables import Database
 
 WORDING = Wording(
@@ -41,8 +41,9 @@ class Journal:
     ) -> None:
         self._writer = writer
         self._ledger = ledger or Ledger()
+        self._claims = Claims(writer.dialect)
         self._recording = Recording(database, writer.dialect, usage_key)
-        self._grouping: Grouping[Entry | Limited, None] = Grouping(
+        self._grouping: Grouping[Entry | Limited, Entry | None] = Grouping(
             "journal",
             self._write,
             WORDING,
@@ -68,28 +69,31 @@ class Journal:
         self._grouping.close()
         self._writer.close()
 
-    async def record(self, entry: Entry | Limited) -> None:
-        """Return once the entry is on disk; for event loops.
+    async def record(self, entry: Entry | Limited) -> Entry | None:
+        """Return once the entry is on disk; for event loops. A call that was made before under the same idempotency
+        key is not written: the entry of the first is returned.
 
         Raises:
+            Conflict: the idempotency key was used for something else.
             TooMany: it is not, for it would go beyond the rows of a day.
             PaymentRequired: it is not, for there are no credits for it.
             Unavailable: it is not, and nothing of it is: the database is busy, full or away, or too many wait.
         """
-        await self._grouping.ask(entry)
+        return await self._grouping.ask(entry)
 
-    def record_now(self, entry: Entry | Limited) -> None:
+    def record_now(self, entry: Entry | Limited) -> Entry | None:
         """The same for threads: see ``record``."""
-        self._grouping.ask_now(entry)
+        return self._grouping.ask_now(entry)
 
-    def _write(self, take: Callable[[], Sequence[Entry | Limited]]) -> list[RowcastError | None]:
+    def _write(self, take: Callable[[], Sequence[Entry | Limited]]) -> Sequence[Answer]:
         with self._writer.transaction() as cursor:
             run = on_cursor(cursor, self._writer.dialect)
-            requests = take()
-            outcomes = charged(self._ledger, run, allowed(run, requests))
+            repeats = self._claims(cursor, take())
+            outcomes = charged(self._ledger, run, allowed(run, repeats.new))
             entries = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
             self._recording.write(cursor, self._recording.completed(entries))
+            answers = repeats.answers([None if isinstance(outcome, Entry) else outcome for outcome in outcomes])
         self.commits += 1
         self.written += len(entries)
         self.largest_batch = max(self.largest_batch, len(entries))
-        return [None if isinstance(outcome, Entry) else outcome for outcome in outcomes]
+        return answers

@@ -12,8 +12,9 @@ from rowcast.identifiers import new_timed_id
 from rowcast.monitoring.allowing import Limited
 from rowcast.monitoring.journal import Journal
 from rowcast.monitoring.keeping import Keeping, Kept
-from rowcast.monitoring.packing import packed
+from rowcast.monitoring.packing import packed, unpacked
 from rowcast.monitoring.recording import Entry
+from rowcast.monitoring.repeats import once_of
 from rowcast.scoring.answers import Answers, Outputs, encode
 from rowcast.scoring.loaded import Served
 from rowcast.scoring.predict import Run, answered
@@ -23,19 +24,22 @@ from rowcast.traces import Traces, Untraced
 
 class Scored(NamedTuple):
     """The reply to a call, to be sent once its entry is on disk; ``uses`` is for whom its rows are counted,
-    ``key`` what it is paid with if that has a limit."""
+    ``key`` what it is paid with if that has a limit, ``before`` whether an earlier call was answered so. ``body`` is
+    the request as it was sent."""
 
     reply: bytes
     entry: Entry
+    body: bytes
     uses: tuple[Use, ...] = ()
     key: KeyLimit | None = None
+    before: bool = False
 
     def at(self, rate: int) -> Scored:
         """The same for the price of the rows that were answered, at so many thousandths of a credit a row."""
         if not rate:
             return self
         entry = self.entry
-        return Scored(self.reply, entry._replace(price=cost(rate, entry.row_count - entry.skipped)))
+        return Scored(self.reply, entry._replace(price=cost(rate, entry.row_count - entry.skipped)), self.body)
 
 
 class Receipts:
@@ -71,24 +75,40 @@ class Receipts:
         uses = uses_of(principal, made.entry.row_count - made.entry.skipped)
         return made._replace(uses=uses, key=key_limit_of(principal))
 
-    async def keep(self, scored: Scored) -> None:
-        """Return once the receipt is on disk, and paid: see ``Journal.record``."""
+    async def keep(self, scored: Scored, key: str | None = None) -> Scored:
+        """What to answer once the receipt is on disk, and paid: see ``Journal.record``. That is what the first call was
+        answered, where this repeats one under the caller's idempotency ``key``."""
         if not self._traces.on:
-            await self._journal.record(_request(scored))
-            return
+            return _settled(scored, await self._journal.record(_request(scored, key)))
         with self._traces.span("journal", rows=scored.entry.row_count):
-            await self._journal.record(_request(scored))
+            return _settled(scored, await self._journal.record(_request(scored, key)))
 
-    def keep_now(self, scored: Scored) -> None:
+    def keep_now(self, scored: Scored, key: str | None = None) -> Scored:
         """The same for threads: see ``Journal.record_now``."""
-        self._journal.record_now(_request(scored))
+        return _settled(scored, self._journal.record_now(_request(scored, key)))
 
 
-def _request(scored: Scored) -> Entry | Limited:
+def _request(scored: Scored, key: str | None) -> Entry | Limited:
     """What the journal is asked for."""
-    if not scored.uses and scored.key is None:
+    if not scored.uses and scored.key is None and key is None:
         return scored.entry
-    return Limited(scored.entry, scored.uses, scored.key)
+    once = None if key is None else once_of(key, scored.entry, scored.body)
+    return Limited(scored.entry, scored.uses, scored.key, once)
+
+
+def _settled(scored: Scored, first: Entry | None) -> Scored:
+    """The answer, or that of the first call under the same key. Where receipts do not keep answers whole, that is made
+    of this one if the same version and policy gave both, and else of the figures that are kept."""
+    if first is None:
+        return scored
+    own = scored.entry
+    if first.inputs_kept == "all":
+        reply = unpacked(first.reply)
+    elif (first.model_version_id, first.policy_version) == (own.model_version_id, own.policy_version):
+        reply = b'%b"%b"}' % (scored.reply.removesuffix(b'"%b"}' % own.id.encode()), first.id.encode())
+    else:
+        reply = with_receipt(unpacked(first.reply), first.id)
+    return Scored(reply, first, scored.body, before=True)
 
 
 def scored(
@@ -105,7 +125,7 @@ def scored(
     answers, outputs = answered(principal, served, asked, run)
     reply = with_receipt(encode(answers), receipt_id)
     kept = keeping.kept(body, answers, reply, inputs)
-    return Scored(reply, _entry(receipt_id, principal, served, answers, outputs, kept))
+    return Scored(reply, _entry(receipt_id, principal, served, answers, outputs, kept), body)
 
 
 def _entry(

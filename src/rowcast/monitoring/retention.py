@@ -1,4 +1,4 @@
-"""Retention: receipts that are older than they are to be kept are deleted, a few at a time."""
+"""Retention: receipts, and the keys of calls, that are older than they are to be kept are deleted, a few at a time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import Protocol
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from rowcast.errors import Unavailable
 from rowcast.identifiers import first_id_at
-from rowcast.monitoring.tables import ReceiptRow
+from rowcast.monitoring.tables import PredictionKeyRow, ReceiptRow
 from rowcast.tables import Database, now
 
 BATCH = 200
@@ -19,6 +20,9 @@ BATCH = 200
 
 PAUSE_SECONDS = 0.05
 SWEEP_SECONDS = 600.0
+
+KEY_DAYS = 1.0
+"""For so long a call that is made again under its idempotency key is not done again; no receipt goes sooner."""
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +33,21 @@ def delete_old(database: Database, *, days: float, stopping: threading.Event | N
     Raises:
         Unavailable: the database does not answer; what was deleted so far stays so.
     """
+    return _delete(database, ReceiptRow.id, days, stopping)
+
+
+def delete_old_keys(database: Database, *, days: float, stopping: threading.Event | None = None) -> int:
+    """The same for the idempotency keys of prediction calls."""
+    return _delete(database, PredictionKeyRow.receipt_id, days, stopping)
+
+
+def _delete(
+    database: Database, column: InstrumentedAttribute[str], days: float, stopping: threading.Event | None
+) -> int:
+    """Delete the rows whose receipt, by its id in that column, is older."""
     stopping = stopping or threading.Event()
     before = first_id_at(now() - timedelta(days=days))
-    old = select(ReceiptRow.id).where(ReceiptRow.id < before).order_by(ReceiptRow.id).limit(BATCH)
+    old = select(column).where(column < before).order_by(column).limit(BATCH)
     deleted = 0
     while not stopping.is_set():
         with database.reading() as session:
@@ -39,9 +55,8 @@ def delete_old(database: Database, *, days: float, stopping: threading.Event | N
         if not ids:
             break
         with database.transaction() as session:
-            session.execute(
-                delete(ReceiptRow).where(ReceiptRow.id.in_(ids)).execution_options(synchronize_session=False)
-            )
+            gone = delete(column.class_).where(column.in_(ids))
+            session.execute(gone.execution_options(synchronize_session=False))
         deleted += len(ids)
         stopping.wait(PAUSE_SECONDS)
     return deleted

@@ -46,6 +46,20 @@ class ReceiptRow(Base):
     reply: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
 
 
+class PredictionKeyRow(Base):
+    """Which receipt was written under an idempotency key: see ``repeats``. Beside the receipts, so that calls without
+    one cost nothing and keys can go sooner."""
+
+    __tablename__ = "prediction_keys"
+    __table_args__ = (Index("ix_prediction_keys_receipt_id", "receipt_id"), {"sqlite_with_rowid": False})
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A SHA-256 of who called and of their key."""
+    receipt_id: Mapped[str] = mapped_column(String(32))
+    asked: Mapped[str] = mapped_column(String(64))
+    """An HMAC-SHA-256 of the call, keyed with their key."""
+
+
 class UsageLinkRow(Base):
     """A link of a chain of receipts: see ``usage``. ``moment`` is text, for it is sealed as it stands."""
 

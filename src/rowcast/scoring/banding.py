@@ -59,6 +59,8 @@ class Outcomes:
     def __init__(self, score: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]) -> None:
         order = np.argsort(score, kind="stable")
         kept = order[:: max(1, -(-len(order) // MOST_KEPT))]
+        if len(order) and kept[-1] != order[-1]:
+            kept = np.append(kept, order[-1])  # whoever is beyond the last is beyond all
         self._score = score[kept]
         self._hits = np.concatenate([[0], np.cumsum(positive[kept])])
 

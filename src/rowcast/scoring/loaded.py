@@ -150,7 +150,8 @@ def _opening(key: VersionKey) -> Iterator[None]:
 
 def _explains(manifest: Manifest) -> bool:
     own_form = any(name.startswith(f"{NATIVE}/") for name in manifest.files)
-    return own_form and learner_of(manifest.algorithm).explains
+    members = [member.algorithm for member in manifest.recipe.ensemble or []]
+    return own_form and all(learner_of(algorithm).explains for algorithm in members or [manifest.algorithm])
 
 
 def _open_native(storage: Storage, key: VersionKey, threads: int) -> NativeModel:

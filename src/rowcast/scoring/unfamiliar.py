@@ -82,7 +82,7 @@ def _shown(value: Any) -> str:
 
 
 def _end(end: float | str | None) -> str:
-    """A number without an exponent where it is of a usual size; a date as it is."""
+    """A number without an exponent where it is of a usual size, and a year as years are written; a date as it is."""
     if not isinstance(end, float):
         return str(end)
-    return f"{end:,.0f}" if 10_000 <= abs(end) < 1e15 else f"{end:,.6g}"
+    return f"{end:,.0f}" if 10_000 <= abs(end) < 1e15 else f"{end:.6g}"

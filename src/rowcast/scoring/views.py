@@ -73,6 +73,10 @@ class Similar(BaseModel):
     observed_low: float = Field(description="Lower end of the 95 % interval of what is true of all such cases.")
     observed_high: float = Field(description="Upper end of that interval.")
 
+    def beyond(self, probability: float) -> Literal["low", "high"] | None:
+        """Which way it lies beyond all of these rows: only what is beyond all held-out ones does."""
+        return "low" if probability < self.low else "high" if probability > self.high else None
+
 
 class Explanation(BaseModel):
     """Why the answer is what it is.

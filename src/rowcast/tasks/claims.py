@@ -19,7 +19,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.datasets.ports import Progress
 from rowcast.errors import Cancelled, RowcastError
 from rowcast.tables import now
-from rowcast.tasks import holds
+from rowcast.tasks import failed_trainings, holds
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
@@ -99,6 +99,16 @@ def cancel_requested(session: Session, held: Claim) -> bool:
     return requested
 
 
+def require(session: Session, held: Claim) -> None:
+    """Return when the task is still held, which it stays until the end of this transaction.
+
+    Raises:
+        ClaimLost: it is no longer held.
+    """
+    if session.scalar(select(TaskRow.id).where(_held(held)).with_for_update()) is None:
+        raise ClaimLost
+
+
 def succeed(session: Session, held: Claim) -> None:
     """End the task well. To be called first in the finishing transaction: it locks the row, so nothing that the same
     transaction does afterwards can happen twice. ``record`` then adds the result.
@@ -123,6 +133,7 @@ def fail(session: Session, held: Claim, error: RowcastError) -> None:
     """
     _change(session, _held(held), **_ended(TaskState.FAILED), error=error.to_dict())
     holds.release(session, [held.id])
+    failed_trainings.note(session, [held.id])
 
 
 def stop(session: Session, held: Claim) -> None:
@@ -133,6 +144,7 @@ def stop(session: Session, held: Claim) -> None:
     """
     _change(session, _held(held), **_ended(TaskState.CANCELLED))
     holds.release(session, [held.id])
+    failed_trainings.note(session, [held.id])
 
 
 def retry(session: Session, held: Claim, error: RowcastError, *, after_seconds: float) -> None:
@@ -163,6 +175,7 @@ def cancel(session: Session, task_id: str) -> TaskState | None:
     queued = and_(TaskRow.id == task_id, TaskRow.state == TaskState.QUEUED.value)
     if _change_if(session, queued, **_ended(TaskState.CANCELLED), cancel_requested=True):
         holds.release(session, [task_id])
+        failed_trainings.note(session, [task_id])
         return TaskState.CANCELLED
     running = and_(TaskRow.id == task_id, TaskRow.state == TaskState.RUNNING.value)
     _change_if(session, running, cancel_requested=True)

@@ -17,8 +17,9 @@ from rowcast.errors import RowcastError
 from rowcast.licences.standing import Standing
 from rowcast.models.importing.request import ImportRequest
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
+from rowcast.models.tune.views import TrialResult, TuningRequest
 from rowcast.tables import Database, new_id, now
-from rowcast.tasks import claims, file_predictions, holds, model_imports, queries, trainings
+from rowcast.tasks import claims, file_predictions, holds, model_imports, queries, studies, trainings, trials
 from rowcast.tasks.admission import MOST_QUEUED, Applicant, Once, admit
 from rowcast.tasks.cleanup import Ended, clean_up
 from rowcast.tasks.file_predictions import submit_dataset, submit_upload
@@ -27,11 +28,12 @@ from rowcast.tasks.imports import submit_import
 from rowcast.tasks.model_imports import submit_model_import
 from rowcast.tasks.ports import Publisher
 from rowcast.tasks.profiles import submit_kinds, submit_profile
+from rowcast.tasks.studies import submit_study
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.trainings import submit_retraining, submit_training
 from rowcast.tasks.views import Task, TaskState
 
-NEED_A_MODEL = frozenset({trainings.KIND, model_imports.KIND, file_predictions.KIND})
+NEED_A_MODEL = frozenset({trainings.KIND, studies.KIND, model_imports.KIND, file_predictions.KIND})
 """Kinds of tasks whose subject is a model that a licence has to allow."""
 
 
@@ -89,6 +91,10 @@ class Desk:
         """See ``trainings.submit_training`` for the errors."""
         return self._submit(principal, lambda session: submit_training(session, principal, request), once)
 
+    def submit_study(self, principal: Principal, request: TuningRequest, *, once: Once | None = None) -> Task:
+        """See ``studies.submit_study`` for the errors."""
+        return self._submit(principal, lambda session: submit_study(session, principal, request), once)
+
     def submit_retraining(
         self, principal: Principal, name: str, number: int, changes: RetrainRequest, *, once: Once | None = None
     ) -> Task:
@@ -134,6 +140,18 @@ class Desk:
         """
         with self._database.reading() as session:
             return queries.list_tasks(session, principal, state=state, kind=kind, limit=limit, after=after)
+
+    def trials(
+        self, principal: Principal, task_id: str, *, limit: int = 50, after: str | None = None
+    ) -> tuple[Sequence[TrialResult], str | None]:
+        """Finished trials of a search by number, and the cursor of the next page.
+
+        Raises:
+            NotFound: there is no such task, or it belongs to someone else.
+            InvalidInput: ``after`` is no cursor of this list.
+        """
+        with self._database.reading() as session:
+            return trials.list_trials(session, principal, task_id, limit=limit, after=after)
 
     def cancel(self, principal: Principal, task_id: str) -> Task:
         """The task after it was asked to stop: a queued one has ended, a running one will within seconds, and one that

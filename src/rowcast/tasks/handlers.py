@@ -41,8 +41,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where a task is worked on: the storage, a compute for what is heavy, and the limits."""
+    """Where a task is worked on: the storage, a compute for what is heavy, and the limits. ``database`` is for what is
+    to outlast an attempt that is killed."""
 
+    database: Database
     storage: Storage
     compute: Compute
     limits: Limits

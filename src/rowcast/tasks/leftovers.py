@@ -19,6 +19,7 @@ from rowcast.scoring.files.objects import ROOT, parts_key
 from rowcast.tables import Database
 from rowcast.tasks.imports import delete_unused_content, in_use
 from rowcast.tasks.owner import require_own
+from rowcast.tasks.searching import SEARCHES, scores_prefix
 from rowcast.tasks.tables import TaskRow
 from rowcast.tasks.views import TaskState
 
@@ -125,6 +126,7 @@ def _useless(database: Database, storage: Storage, forsaken: Forsaken) -> Iterat
     yield from _uploads(database, storage, forsaken)
     yield from _bundles(database, storage)
     yield from _parts(database, storage)
+    yield from _searches(database, storage)
 
 
 def _uploads(database: Database, storage: Storage, forsaken: Forsaken) -> Iterator[Leftover]:
@@ -156,6 +158,16 @@ def _parts(database: Database, storage: Storage) -> Iterator[Leftover]:
     for task_id, state in sorted(states.items()):
         if state.final:
             yield Leftover(parts_key(task_id), "its task has ended, and the whole file is beside it")
+
+
+def _searches(database: Database, storage: Storage) -> Iterator[Leftover]:
+    """What trials left for the conclusion of a search that has ended."""
+    searches = {_second(key) for key in storage.list(SEARCHES)}
+    with database.reading() as session:
+        states = _states(session, searches)
+    for task_id, state in sorted(states.items()):
+        if state.final:
+            yield Leftover(scores_prefix(task_id), "its search has ended")
 
 
 def _unused_table(content_hash: str) -> Leftover:

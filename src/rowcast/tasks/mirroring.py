@@ -8,18 +8,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from rowcast.errors import Unavailable
 from rowcast.models import mirroring
 from rowcast.models.mirroring import Behind, Mirrored, milliseconds
 from rowcast.scoring.directory import mark_of
 from rowcast.tables import Database
+from rowcast.tasks import failed_trainings
 from rowcast.tasks.ports import Compute
-from rowcast.tasks.tables import TaskRow
+from rowcast.tasks.tables import TaskRow, TrialRow
 
 AT_ONCE = 20
 """New versions that one child process mirrors."""
@@ -28,7 +30,7 @@ TIMEOUT_SECONDS = 900.0
 TURN_SECONDS = 30.0
 RENEW_SECONDS = 10.0
 PASS_OVER_SECONDS = 600.0
-"""How long a version that MLflow refused is left alone."""
+"""How long a version or training that MLflow refused is left alone."""
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +70,10 @@ class Mirror:
         moment = time.monotonic()
         self._refused = {version_id: until for version_id, until in self._refused.items() if until > moment}
         with self._database.reading() as session:
-            mark = mark_of(session)
+            mark = (*mark_of(session), mirroring.count_owed(session))
             if mark == self._mark:
                 return False
-            told = mirroring.behind(session, self._tracking.store, most=AT_ONCE, passed_over=self._refused)
+            told = self._behind(session)
         if not told:
             self._mark = None if self._refused else mark
             return False
@@ -81,11 +83,18 @@ class Mirror:
         self._record(told, self._told(told, stopping))
         return True
 
+    def _behind(self, session: Session) -> Behind:
+        store = self._tracking.store
+        told = mirroring.behind(session, store, most=AT_ONCE, passed_over=self._refused)
+        failed = failed_trainings.behind(session, store, most=AT_ONCE, passed_over=self._refused)
+        return replace(told, failed=failed)
+
     def _told(self, told: Behind, stopping: Callable[[], bool]) -> dict[str, Any]:
         arguments = {
             "tracking_url": self._tracking.url,
             "public_url": self._public_url,
             "began_ms": self._beginnings(told),
+            "trials": self._trials(told),
             **asdict(told),
         }
         return self._compute.run(
@@ -104,15 +113,27 @@ class Mirror:
             found = session.execute(query).all()
         return {task_id: milliseconds(moment) for task_id, moment in found if moment is not None}
 
+    def _trials(self, told: Behind) -> dict[str, list[dict[str, Any]]]:
+        """Of the searches among what is new."""
+        searches = [change.made.training_id for change in told.changes if change.made is not None]
+        searches += [failed.training_id for failed in told.failed]
+        query = select(TrialRow).where(TrialRow.task_id.in_(searches)).order_by(TrialRow.task_id, TrialRow.number)
+        found: dict[str, list[dict[str, Any]]] = {}
+        with self._database.reading() as session:
+            for row in session.scalars(query):
+                trial = {**row.content, "ended_ms": milliseconds(row.finished_at)}
+                found.setdefault(row.task_id, []).append(trial)
+        return found
+
     def _record(self, told: Behind, outcome: dict[str, Any]) -> None:
         done = {version_id: Mirrored(**found) for version_id, found in outcome["done"].items()}
         whole = outcome["stopped"] is None
         with self._database.transaction() as session:
             confirmed = told if whole else Behind(changes=told.changes)
-            mirroring.record(session, self._tracking.store, confirmed, done)
-        for version_id, why in outcome["refused"].items():
-            self._refused[version_id] = time.monotonic() + PASS_OVER_SECONDS
-            log.warning("version %s is not mirrored in MLflow for now: %s", version_id, why)
+            mirroring.record(session, self._tracking.store, confirmed, done, outcome["runs"])
+        for id_, why in outcome["refused"].items():
+            self._refused[id_] = time.monotonic() + PASS_OVER_SECONDS
+            log.warning("version or training %s is not mirrored in MLflow for now: %s", id_, why)
         if not whole:
             raise Unavailable("mlflow_unavailable", f"MLflow does not answer as it should ({outcome['stopped']}).")
 

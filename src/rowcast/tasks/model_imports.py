@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from rowcast.accounts.principal import Principal
+from rowcast.accounts import audit
+from rowcast.accounts.principal import Principal, Scope
 from rowcast.errors import Conflict
 from rowcast.models import registry
 from rowcast.models.importing.request import ImportRequest
@@ -26,24 +28,40 @@ def submit_model_import(session: Session, principal: Principal, request: ImportR
 
     Raises:
         InvalidInput: no model can be called so here.
-        Forbidden: the caller's role may not add models.
+        Forbidden: the caller's role may not add models, or not pickled ones.
         Conflict: the name belongs to someone else.
     """
     registry.check_may_train(session, principal, request.name)
+    if request.pickled:
+        principal.require(scope=Scope.ADMIN)
+        audit.record(session, "model.pickle_imported", request.name, principal=principal, source=request.source)
     payload = request.model_dump(mode="json")
     return submit(session, principal, kind=KIND, lane=TRAIN, subject=request.name, payload=payload)
 
 
-def handler(tracking_url: str) -> Handler:
-    return Handler(partial(_work, tracking_url), _settle, tidy, abandon)
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The MLflow that models are imported from, and whether pickles of it may be opened, in the sandbox."""
+
+    url: str = ""
+    pickles: bool = False
 
 
-def _work(tracking_url: str, task: Claim, bench: Bench) -> Trained:
-    if not tracking_url:
+def handler(source: Source) -> Handler:
+    return Handler(partial(_work, source), _settle, tidy, abandon)
+
+
+def _work(source: Source, task: Claim, bench: Bench) -> Trained:
+    if not source.url:
         message = "The workers know of no MLflow: the operator has to set ROWCAST_TRACKING_URL."
         raise Conflict("tracking_off", message)
+    pickled = ImportRequest.model_validate(task.payload).pickled
+    if pickled and not source.pickles:
+        message = "The workers open no pickles: the operator has to set ROWCAST_CONVERT_PICKLES. Or log it as skops."
+        raise Conflict("pickles_off", message)
     arguments = {
-        "tracking_url": tracking_url,
+        "tracking_url": source.url,
+        "pickled": pickled,
         "reference": task.payload["source"],
         "bundle_prefix": bundle_prefix(task.id, task.attempt),
     }

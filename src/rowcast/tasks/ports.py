@@ -140,8 +140,17 @@ class Tally(Protocol):
         ...
 
 
+COMPUTE_AWAY = "compute_unavailable"
+"""The code of ``Unavailable`` when no job can be started: the task waits for as long as that lasts."""
+
+
 class Compute(Protocol):
     """Runs a named job away from the server's own process."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs of one processor thread each it has room for at the same time."""
+        ...
 
     def run(
         self,
@@ -159,7 +168,7 @@ class Compute(Protocol):
             RowcastError: whatever the job raised, with its code, message and problems.
             Cancelled: ``cancelled`` said so; the job has stopped.
             TimedOut: it took longer than ``timeout`` seconds; the job has stopped.
-            Unavailable: ``job_killed``, its process died under it.
+            Unavailable: ``job_killed``, its process died under it, or ``COMPUTE_AWAY``.
         """
         ...
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from rowcast.errors import Internal, Unavailable
 from rowcast.tables import Database, Timestamp, now
-from rowcast.tasks import holds
+from rowcast.tasks import failed_trainings, holds
 from rowcast.tasks.claims import queued_again
 from rowcast.tasks.cleanup import Ended
 from rowcast.tasks.handlers import PREDICT
@@ -102,6 +102,7 @@ def _take_back(
         ended.append(Ended(task.id, task.kind, task.payload))
     session.flush()
     holds.release(session, [task.id for task in ended])
+    failed_trainings.note(session, [task.id for task in ended])
     return ended
 
 

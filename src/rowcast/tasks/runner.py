@@ -16,7 +16,7 @@ from rowcast.tasks import claims
 from rowcast.tasks.claims import Claim, ClaimLost
 from rowcast.tasks.cleanup import Ended, clean_up
 from rowcast.tasks.handlers import Bench, Handler, Limits
-from rowcast.tasks.ports import Broker, Compute, Tally
+from rowcast.tasks.ports import COMPUTE_AWAY, Broker, Compute, Tally
 from rowcast.tasks.pulse import Pulse
 from rowcast.tasks.tables import TaskRow
 from rowcast.traces import Span, Traces, Untraced, task_id
@@ -130,7 +130,8 @@ class Runner:
         def stopping() -> bool:
             return pulse.cancelled or pulse.lost or interrupted()
 
-        outcome = handler.work(held, Bench(self._storage, self._compute, self._limits, pulse.report, stopping))
+        bench = Bench(self._database, self._storage, self._compute, self._limits, pulse.report, stopping)
+        outcome = handler.work(held, bench)
 
         def settle(session: Session) -> None:
             claims.succeed(session, held)
@@ -159,7 +160,7 @@ class Runner:
         """Try again later if that can help and there are attempts left, else fail for good."""
         _log.info("attempt %d failed, %s", held.attempt, error.code)
         try:
-            if error.retryable and held.attempt < self._max_attempts:
+            if error.retryable and (held.attempt < self._max_attempts or error.code == COMPUTE_AWAY):
                 wait = claims.back_off(held.attempt, self._retry_seconds)
                 self._put_on_record(lambda session: claims.retry(session, held, error, after_seconds=wait))
                 self._count(held, "retried")

@@ -67,6 +67,21 @@ class TaskRow(Base):
     """The request as it was sent, of a task that is made of nothing else; gone when the task has ended."""
 
 
+class TrialRow(Base):
+    """A finished trial of a search for the best model. The search is a function of these rows, so it goes on from them
+    wherever it was interrupted."""
+
+    __tablename__ = "trials"
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    content: Mapped[dict[str, Any]]
+    """A ``models.tune.views.TrialResult``."""
+    spent_seconds: Mapped[float]
+    """What the search had used of its time by then: while nobody works on it, it uses none."""
+    finished_at: Mapped[datetime] = mapped_column(default=now)
+
+
 def in_state(state: str) -> ColumnElement[bool]:
     """Tasks in that state, written out: only so does SQLite use ``ix_tasks_open``."""
     return TaskRow.state == literal(state, literal_execute=True)

@@ -18,13 +18,15 @@ from rowcast.models.presets import plan
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
 from rowcast.models.references import find_version
 from rowcast.models.train.columns import check_names
+from rowcast.models.tune.views import TuningRequest
 from rowcast.tables import Database
 from rowcast.tasks.claims import Claim
+from rowcast.tasks.failed_trainings import TRAINING
 from rowcast.tasks.handlers import TRAIN, Bench, Handler
 from rowcast.tasks.submission import submit
 from rowcast.tasks.tables import TaskRow
 
-KIND = "train"
+KIND = TRAINING
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,19 @@ class Trained:
 def submit_training(
     session: Session, principal: Principal, request: TrainingRequest, *, task_id: str | None = None
 ) -> TaskRow:
-    """Put a training on record, for the version of the dataset that is the newest now unless one is named.
+    """Put a training on record: see ``submit_learning``."""
+    return submit_learning(session, principal, KIND, request, task_id=task_id)
+
+
+def submit_learning(
+    session: Session,
+    principal: Principal,
+    kind: str,
+    request: TrainingRequest | TuningRequest,
+    *,
+    task_id: str | None = None,
+) -> TaskRow:
+    """Put a training or a search on record, for the version of the dataset that is the newest now unless one is named.
 
     Raises:
         InvalidInput: the request names columns, algorithms or hyperparameters that there are not, or no model can be
@@ -51,17 +65,18 @@ def submit_training(
     model = request.model or request.dataset
     registry.check_may_train(session, principal, model)
     schema = FeatureSchema.model_validate(version.schema)
-    plan(request)
-    check_names(request, schema)
+    plan(request.recipe())
+    check_names(request.recipe(), schema)
     pinned = request.model_copy(update={"dataset_version": version.number, "model": model})
     payload = {
-        "request": pinned.model_dump(mode="json"),
+        "request": pinned.model_dump(mode="json", exclude_defaults=True),
         "dataset_version_id": version.id,
         "dataset_number": version.number,
         "content_hash": version.content_hash,
+        "row_count": version.row_count,
         "schema": schema.describe(dataset.dictionary).model_dump(mode="json"),
     }
-    return submit(session, principal, kind=KIND, lane=TRAIN, subject=model, payload=payload, task_id=task_id)
+    return submit(session, principal, kind=kind, lane=TRAIN, subject=model, payload=payload, task_id=task_id)
 
 
 def submit_retraining(

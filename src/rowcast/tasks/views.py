@@ -31,7 +31,7 @@ class Task(BaseModel):
     """A piece of durable work and how it is doing."""
 
     id: str = Field(description="Its identifier.")
-    kind: str = Field(description="import, profile, train, predict or score.")
+    kind: str = Field(description="import, profile, train, tune, predict or score.")
     state: TaskState = Field(description="How it is doing; the last four are final.")
     owner: str = Field(description="Who started it.")
     subject: str = Field(description="What it works on: the dataset or model by name.")

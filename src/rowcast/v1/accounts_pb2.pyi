@@ -78,7 +78,7 @@ class MadeKey(_message.Message):
     user: _builtins.str
     """Whose it is."""
     requests_per_second: _builtins.float
-    """Most requests in a second; not set is no limit."""
+    """Most requests a second at each process; not set is no limit."""
     rows_per_day: _builtins.int
     """Most rows that are predicted on a day; not set is no limit."""
     credits_per_month: _builtins.int
@@ -168,7 +168,7 @@ class Key(_message.Message):
     user: _builtins.str
     """Whose it is."""
     requests_per_second: _builtins.float
-    """Most requests in a second; not set is no limit."""
+    """Most requests a second at each process; not set is no limit."""
     rows_per_day: _builtins.int
     """Most rows that are predicted on a day; not set is no limit."""
     credits_per_month: _builtins.int
@@ -251,7 +251,7 @@ class User(_message.Message):
     role: _builtins.str
     """What it may do: admin, analyst, user."""
     requests_per_second: _builtins.float
-    """Most requests in a second; not set is no limit."""
+    """Most requests a second at each process; not set is no limit."""
     rows_per_day: _builtins.int
     """Most rows that are predicted on a day; not set is no limit."""
     @_builtins.property

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from rowcast.v1 import common_pb2 as _common_pb2
@@ -577,6 +578,7 @@ class TableWarning(_message.Message):
     EXCLUDE_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
     EXAMPLES_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Stable name of what was seen: leak, identifier, constant, all_missing, near_duplicate, stray_values,
     high_cardinality, imbalance, duplicate_header, empty_header, unreadable_values, mostly_missing, free_text,
@@ -596,6 +598,10 @@ class TableWarning(_message.Message):
     def examples(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Some values seen, most frequent first."""
 
+    @_builtins.property
+    def values(self) -> _struct_pb2.Struct:
+        """What the message tells, by name, to say it in other words; `how` is which of the ways in which one code is seen."""
+
     def __init__(
         self,
         *,
@@ -605,10 +611,11 @@ class TableWarning(_message.Message):
         exclude: _builtins.bool = ...,
         rows: _abc.Iterable[_builtins.int] | None = ...,
         examples: _abc.Iterable[_builtins.str] | None = ...,
+        values: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_column", b"_column", "column", b"column"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_column", b"_column", "column", b"column", "values", b"values"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_column", b"_column", "code", b"code", "column", b"column", "examples", b"examples", "exclude", b"exclude", "message", b"message", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_column", b"_column", "code", b"code", "column", b"column", "examples", b"examples", "exclude", b"exclude", "message", b"message", "rows", b"rows", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__column: _TypeAlias = _typing.Literal["column"]  # noqa: Y015
     _WhichOneofArgType__column: _TypeAlias = _typing.Literal["_column", b"_column"]  # noqa: Y015

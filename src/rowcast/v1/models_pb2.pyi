@@ -400,6 +400,7 @@ class ModelVersionDetail(_message.Message):
     EVALUATION_FIELD_NUMBER: _builtins.int
     BUNDLE_HASH_FIELD_NUMBER: _builtins.int
     CARD_FIELD_NUMBER: _builtins.int
+    TRACKING_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Name of the model."""
     number: _builtins.int
@@ -462,7 +463,11 @@ class ModelVersionDetail(_message.Message):
 
     @_builtins.property
     def evaluation(self) -> _struct_pb2.Struct:
-        """Curves and importance as data: see the reference of evaluations."""
+        """Curves, importance and partial dependence as data: see the reference of evaluations."""
+
+    @_builtins.property
+    def tracking(self) -> Global___TrackedRun:
+        """Where MLflow has it; null while it does not, or where nothing is mirrored."""
 
     def __init__(
         self,
@@ -489,16 +494,53 @@ class ModelVersionDetail(_message.Message):
         evaluation: _struct_pb2.Struct | None = ...,
         bundle_hash: _builtins.str = ...,
         card: _builtins.str = ...,
+        tracking: Global___TrackedRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class", "created_at", b"created_at", "evaluation", b"evaluation", "feature_schema", b"feature_schema", "hyperparameters", b"hyperparameters", "parity", b"parity", "positive_class", b"positive_class", "recipe", b"recipe"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class", "created_at", b"created_at", "evaluation", b"evaluation", "feature_schema", b"feature_schema", "hyperparameters", b"hyperparameters", "parity", b"parity", "positive_class", b"positive_class", "recipe", b"recipe", "tracking", b"tracking"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class", "algorithm", b"algorithm", "aliases", b"aliases", "bundle_hash", b"bundle_hash", "card", b"card", "classes", b"classes", "created_at", b"created_at", "created_by", b"created_by", "dataset", b"dataset", "dataset_version", b"dataset_version", "evaluation", b"evaluation", "feature_schema", b"feature_schema", "hyperparameters", b"hyperparameters", "left_out", b"left_out", "metrics", b"metrics", "model", b"model", "number", b"number", "parity", b"parity", "positive_class", b"positive_class", "problem", b"problem", "recipe", b"recipe", "runtime", b"runtime", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class", "algorithm", b"algorithm", "aliases", b"aliases", "bundle_hash", b"bundle_hash", "card", b"card", "classes", b"classes", "created_at", b"created_at", "created_by", b"created_by", "dataset", b"dataset", "dataset_version", b"dataset_version", "evaluation", b"evaluation", "feature_schema", b"feature_schema", "hyperparameters", b"hyperparameters", "left_out", b"left_out", "metrics", b"metrics", "model", b"model", "number", b"number", "parity", b"parity", "positive_class", b"positive_class", "problem", b"problem", "recipe", b"recipe", "runtime", b"runtime", "target", b"target", "tracking", b"tracking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__positive_class: _TypeAlias = _typing.Literal["positive_class"]  # noqa: Y015
     _WhichOneofArgType__positive_class: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__positive_class) -> _WhichOneofReturnType__positive_class | None: ...
 
 Global___ModelVersionDetail: _TypeAlias = ModelVersionDetail  # noqa: Y015
+
+@_typing.final
+class TrackedRun(_message.Message):
+    """A version as MLflow mirrors it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Its run in MLflow."""
+    name: _builtins.str
+    """Name of its registered model in MLflow."""
+    number: _builtins.int
+    """Its number there."""
+    url: _builtins.str
+    """Page of the run, where MLflow is a server."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        number: _builtins.int = ...,
+        url: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "name", b"name", "number", b"number", "run_id", b"run_id", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+Global___TrackedRun: _TypeAlias = TrackedRun  # noqa: Y015
 
 @_typing.final
 class Recipe(_message.Message):
@@ -562,6 +604,8 @@ class Recipe(_message.Message):
     TIME_COLUMN_FIELD_NUMBER: _builtins.int
     IMBALANCE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    OUTLIERS_FIELD_NUMBER: _builtins.int
+    ENSEMBLE_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The column to predict."""
     problem: _builtins.str
@@ -578,6 +622,8 @@ class Recipe(_message.Message):
     """'balanced' weighs classes alike while learning; calibration brings the rates back: none, balanced."""
     seed: _builtins.int
     """Makes folds and models repeatable."""
+    outliers: _builtins.str
+    """'clip' takes a number beyond the 0.5 % or 99.5 % quantile of those learned from for that quantile: keep, clip."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns to learn from; by default all but the target and what the warnings exclude."""
@@ -606,6 +652,10 @@ class Recipe(_message.Message):
     def hyperparameters(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.Struct]:
         """Values by algorithm and name; text from forms is turned into numbers."""
 
+    @_builtins.property
+    def ensemble(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnsembleMember]:
+        """Learn these and average their scores, as a search may choose; in place of 'algorithms'."""
+
     def __init__(
         self,
         *,
@@ -624,10 +674,12 @@ class Recipe(_message.Message):
         time_column: _builtins.str | None = ...,
         imbalance: _builtins.str = ...,
         seed: _builtins.int = ...,
+        outliers: _builtins.str = ...,
+        ensemble: _abc.Iterable[Global___EnsembleMember] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_folds", b"_folds", "_positive_class", b"_positive_class", "_problem", b"_problem", "_time_column", b"_time_column", "folds", b"folds", "positive_class", b"positive_class", "problem", b"problem", "time_column", b"time_column"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_folds", b"_folds", "_positive_class", b"_positive_class", "_problem", b"_problem", "_time_column", b"_time_column", "algorithms", b"algorithms", "exclude", b"exclude", "features", b"features", "folds", b"folds", "hyperparameters", b"hyperparameters", "imbalance", b"imbalance", "include", b"include", "kinds", b"kinds", "optional", b"optional", "positive_class", b"positive_class", "preset", b"preset", "problem", b"problem", "seed", b"seed", "target", b"target", "time_column", b"time_column"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_folds", b"_folds", "_positive_class", b"_positive_class", "_problem", b"_problem", "_time_column", b"_time_column", "algorithms", b"algorithms", "ensemble", b"ensemble", "exclude", b"exclude", "features", b"features", "folds", b"folds", "hyperparameters", b"hyperparameters", "imbalance", b"imbalance", "include", b"include", "kinds", b"kinds", "optional", b"optional", "outliers", b"outliers", "positive_class", b"positive_class", "preset", b"preset", "problem", b"problem", "seed", b"seed", "target", b"target", "time_column", b"time_column"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__folds: _TypeAlias = _typing.Literal["folds"]  # noqa: Y015
     _WhichOneofArgType__folds: _TypeAlias = _typing.Literal["_folds", b"_folds"]  # noqa: Y015
@@ -647,6 +699,59 @@ class Recipe(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__time_column) -> _WhichOneofReturnType__time_column | None: ...
 
 Global___Recipe: _TypeAlias = Recipe  # noqa: Y015
+
+@_typing.final
+class EnsembleMember(_message.Message):
+    """One of several models whose scores are averaged: how it learns, and how much it counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    HYPERPARAMETERS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    OUTLIERS_FIELD_NUMBER: _builtins.int
+    IMBALANCE_FIELD_NUMBER: _builtins.int
+    algorithm: _builtins.str
+    """What it learns with."""
+    weight: _builtins.float
+    """Its share of the mean; the weights of all add up to 1."""
+    outliers: _builtins.str
+    """What it does with outliers: see the recipe: keep, clip."""
+    imbalance: _builtins.str
+    """How it weighs classes: see the recipe: none, balanced."""
+    @_builtins.property
+    def hyperparameters(self) -> _struct_pb2.Struct:
+        """Its values by name."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the features that it learns from; all."""
+
+    def __init__(
+        self,
+        *,
+        algorithm: _builtins.str = ...,
+        weight: _builtins.float = ...,
+        hyperparameters: _struct_pb2.Struct | None = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        outliers: _builtins.str | None = ...,
+        imbalance: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_imbalance", b"_imbalance", "_outliers", b"_outliers", "hyperparameters", b"hyperparameters", "imbalance", b"imbalance", "outliers", b"outliers"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_imbalance", b"_imbalance", "_outliers", b"_outliers", "algorithm", b"algorithm", "features", b"features", "hyperparameters", b"hyperparameters", "imbalance", b"imbalance", "outliers", b"outliers", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__imbalance: _TypeAlias = _typing.Literal["imbalance"]  # noqa: Y015
+    _WhichOneofArgType__imbalance: _TypeAlias = _typing.Literal["_imbalance", b"_imbalance"]  # noqa: Y015
+    _WhichOneofReturnType__outliers: _TypeAlias = _typing.Literal["outliers"]  # noqa: Y015
+    _WhichOneofArgType__outliers: _TypeAlias = _typing.Literal["_outliers", b"_outliers"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__imbalance) -> _WhichOneofReturnType__imbalance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__outliers) -> _WhichOneofReturnType__outliers | None: ...
+
+Global___EnsembleMember: _TypeAlias = EnsembleMember  # noqa: Y015
 
 @_typing.final
 class LeftOut(_message.Message):

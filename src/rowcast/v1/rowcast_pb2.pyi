@@ -426,6 +426,8 @@ class TrainModelRequest(_message.Message):
     PROMOTE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    OUTLIERS_FIELD_NUMBER: _builtins.int
+    ENSEMBLE_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The column to predict."""
     problem: _builtins.str
@@ -454,6 +456,8 @@ class TrainModelRequest(_message.Message):
     """A name of your own for this call. Made again under it, it answers with the same."""
     wait: _builtins.float
     """Seconds to wait for the end of the task, 60 at most."""
+    outliers: _builtins.str
+    """'clip' takes a number beyond the 0.5 % or 99.5 % quantile of those learned from for that quantile: keep, clip."""
     @_builtins.property
     def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns to learn from; by default all but the target and what the warnings exclude."""
@@ -482,6 +486,10 @@ class TrainModelRequest(_message.Message):
     def hyperparameters(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.Struct]:
         """Values by algorithm and name; text from forms is turned into numbers."""
 
+    @_builtins.property
+    def ensemble(self) -> _containers.RepeatedCompositeFieldContainer[_models_pb2.EnsembleMember]:
+        """Learn these and average their scores, as a search may choose; in place of 'algorithms'."""
+
     def __init__(
         self,
         *,
@@ -506,10 +514,12 @@ class TrainModelRequest(_message.Message):
         promote: _builtins.bool | None = ...,
         idempotency_key: _builtins.str | None = ...,
         wait: _builtins.float | None = ...,
+        outliers: _builtins.str | None = ...,
+        ensemble: _abc.Iterable[_models_pb2.EnsembleMember] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version", "_folds", b"_folds", "_idempotency_key", b"_idempotency_key", "_imbalance", b"_imbalance", "_model", b"_model", "_positive_class", b"_positive_class", "_preset", b"_preset", "_problem", b"_problem", "_promote", b"_promote", "_seed", b"_seed", "_time_column", b"_time_column", "_wait", b"_wait", "dataset_version", b"dataset_version", "folds", b"folds", "idempotency_key", b"idempotency_key", "imbalance", b"imbalance", "model", b"model", "positive_class", b"positive_class", "preset", b"preset", "problem", b"problem", "promote", b"promote", "seed", b"seed", "time_column", b"time_column", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version", "_folds", b"_folds", "_idempotency_key", b"_idempotency_key", "_imbalance", b"_imbalance", "_model", b"_model", "_outliers", b"_outliers", "_positive_class", b"_positive_class", "_preset", b"_preset", "_problem", b"_problem", "_promote", b"_promote", "_seed", b"_seed", "_time_column", b"_time_column", "_wait", b"_wait", "dataset_version", b"dataset_version", "folds", b"folds", "idempotency_key", b"idempotency_key", "imbalance", b"imbalance", "model", b"model", "outliers", b"outliers", "positive_class", b"positive_class", "preset", b"preset", "problem", b"problem", "promote", b"promote", "seed", b"seed", "time_column", b"time_column", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version", "_folds", b"_folds", "_idempotency_key", b"_idempotency_key", "_imbalance", b"_imbalance", "_model", b"_model", "_positive_class", b"_positive_class", "_preset", b"_preset", "_problem", b"_problem", "_promote", b"_promote", "_seed", b"_seed", "_time_column", b"_time_column", "_wait", b"_wait", "algorithms", b"algorithms", "dataset", b"dataset", "dataset_version", b"dataset_version", "exclude", b"exclude", "features", b"features", "folds", b"folds", "hyperparameters", b"hyperparameters", "idempotency_key", b"idempotency_key", "imbalance", b"imbalance", "include", b"include", "kinds", b"kinds", "model", b"model", "optional", b"optional", "positive_class", b"positive_class", "preset", b"preset", "problem", b"problem", "promote", b"promote", "seed", b"seed", "target", b"target", "time_column", b"time_column", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version", "_folds", b"_folds", "_idempotency_key", b"_idempotency_key", "_imbalance", b"_imbalance", "_model", b"_model", "_outliers", b"_outliers", "_positive_class", b"_positive_class", "_preset", b"_preset", "_problem", b"_problem", "_promote", b"_promote", "_seed", b"_seed", "_time_column", b"_time_column", "_wait", b"_wait", "algorithms", b"algorithms", "dataset", b"dataset", "dataset_version", b"dataset_version", "ensemble", b"ensemble", "exclude", b"exclude", "features", b"features", "folds", b"folds", "hyperparameters", b"hyperparameters", "idempotency_key", b"idempotency_key", "imbalance", b"imbalance", "include", b"include", "kinds", b"kinds", "model", b"model", "optional", b"optional", "outliers", b"outliers", "positive_class", b"positive_class", "preset", b"preset", "problem", b"problem", "promote", b"promote", "seed", b"seed", "target", b"target", "time_column", b"time_column", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__dataset_version: _TypeAlias = _typing.Literal["dataset_version"]  # noqa: Y015
     _WhichOneofArgType__dataset_version: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version"]  # noqa: Y015
@@ -521,6 +531,8 @@ class TrainModelRequest(_message.Message):
     _WhichOneofArgType__imbalance: _TypeAlias = _typing.Literal["_imbalance", b"_imbalance"]  # noqa: Y015
     _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
     _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__outliers: _TypeAlias = _typing.Literal["outliers"]  # noqa: Y015
+    _WhichOneofArgType__outliers: _TypeAlias = _typing.Literal["_outliers", b"_outliers"]  # noqa: Y015
     _WhichOneofReturnType__positive_class: _TypeAlias = _typing.Literal["positive_class"]  # noqa: Y015
     _WhichOneofArgType__positive_class: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class"]  # noqa: Y015
     _WhichOneofReturnType__preset: _TypeAlias = _typing.Literal["preset"]  # noqa: Y015
@@ -546,6 +558,8 @@ class TrainModelRequest(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__outliers) -> _WhichOneofReturnType__outliers | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__positive_class) -> _WhichOneofReturnType__positive_class | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__preset) -> _WhichOneofReturnType__preset | None: ...
@@ -561,6 +575,191 @@ class TrainModelRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
 
 Global___TrainModelRequest: _TypeAlias = TrainModelRequest  # noqa: Y015
+
+@_typing.final
+class TuneModelRequest(_message.Message):
+    """What TuneModel is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class KindsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    POSITIVE_CLASS_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    INCLUDE_FIELD_NUMBER: _builtins.int
+    EXCLUDE_FIELD_NUMBER: _builtins.int
+    OPTIONAL_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    TIME_COLUMN_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    DATASET_VERSION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMOTE_FIELD_NUMBER: _builtins.int
+    ALGORITHMS_FIELD_NUMBER: _builtins.int
+    FOLDS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    TRIALS_FIELD_NUMBER: _builtins.int
+    SELECT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The column to predict."""
+    problem: _builtins.str
+    """Inferred from the target when not given: binary, multiclass, regression."""
+    positive_class: _builtins.str
+    """Of two classes, the one whose probability is meant; by default yes, true or 1, else the rarer."""
+    time_column: _builtins.str
+    """A date column: every fold is then tested on rows later than those it learned from."""
+    seed: _builtins.int
+    """Makes folds and models repeatable."""
+    dataset: _builtins.str
+    """Name of the dataset."""
+    dataset_version: _builtins.int
+    """Its version; the newest by default."""
+    model: _builtins.str
+    """Name of the model; the dataset's name by default."""
+    promote: _builtins.bool
+    """Point 'champion' at the best new version when done."""
+    folds: _builtins.int
+    """Folds that every trial is scored on."""
+    seconds: _builtins.int
+    """Time to spend, the model that is made at the end included; 600 when 'trials' is not given either."""
+    trials: _builtins.int
+    """Most trials; given without 'seconds', the same request finds the same."""
+    select: _builtins.bool
+    """Also try to do with fewer features."""
+    idempotency_key: _builtins.str
+    """A name of your own for this call. Made again under it, it answers with the same."""
+    wait: _builtins.float
+    """Seconds to wait for the end of the task, 60 at most."""
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns to learn from; by default all but the target and what the warnings exclude."""
+
+    @_builtins.property
+    def include(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns to learn from in spite of a warning."""
+
+    @_builtins.property
+    def exclude(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns to leave out."""
+
+    @_builtins.property
+    def optional(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Columns that a prediction may leave out although the table always has them; '*' for all."""
+
+    @_builtins.property
+    def kinds(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Kinds of columns that were guessed wrong."""
+
+    @_builtins.property
+    def algorithms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Algorithms to try; by default linear, forest and the boosters."""
+
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        problem: _builtins.str | None = ...,
+        positive_class: _builtins.str | None = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        include: _abc.Iterable[_builtins.str] | None = ...,
+        exclude: _abc.Iterable[_builtins.str] | None = ...,
+        optional: _abc.Iterable[_builtins.str] | None = ...,
+        kinds: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        time_column: _builtins.str | None = ...,
+        seed: _builtins.int | None = ...,
+        dataset: _builtins.str = ...,
+        dataset_version: _builtins.int | None = ...,
+        model: _builtins.str | None = ...,
+        promote: _builtins.bool | None = ...,
+        algorithms: _abc.Iterable[_builtins.str] | None = ...,
+        folds: _builtins.int | None = ...,
+        seconds: _builtins.int | None = ...,
+        trials: _builtins.int | None = ...,
+        select: _builtins.bool | None = ...,
+        idempotency_key: _builtins.str | None = ...,
+        wait: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version", "_folds", b"_folds", "_idempotency_key", b"_idempotency_key", "_model", b"_model", "_positive_class", b"_positive_class", "_problem", b"_problem", "_promote", b"_promote", "_seconds", b"_seconds", "_seed", b"_seed", "_select", b"_select", "_time_column", b"_time_column", "_trials", b"_trials", "_wait", b"_wait", "dataset_version", b"dataset_version", "folds", b"folds", "idempotency_key", b"idempotency_key", "model", b"model", "positive_class", b"positive_class", "problem", b"problem", "promote", b"promote", "seconds", b"seconds", "seed", b"seed", "select", b"select", "time_column", b"time_column", "trials", b"trials", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version", "_folds", b"_folds", "_idempotency_key", b"_idempotency_key", "_model", b"_model", "_positive_class", b"_positive_class", "_problem", b"_problem", "_promote", b"_promote", "_seconds", b"_seconds", "_seed", b"_seed", "_select", b"_select", "_time_column", b"_time_column", "_trials", b"_trials", "_wait", b"_wait", "algorithms", b"algorithms", "dataset", b"dataset", "dataset_version", b"dataset_version", "exclude", b"exclude", "features", b"features", "folds", b"folds", "idempotency_key", b"idempotency_key", "include", b"include", "kinds", b"kinds", "model", b"model", "optional", b"optional", "positive_class", b"positive_class", "problem", b"problem", "promote", b"promote", "seconds", b"seconds", "seed", b"seed", "select", b"select", "target", b"target", "time_column", b"time_column", "trials", b"trials", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dataset_version: _TypeAlias = _typing.Literal["dataset_version"]  # noqa: Y015
+    _WhichOneofArgType__dataset_version: _TypeAlias = _typing.Literal["_dataset_version", b"_dataset_version"]  # noqa: Y015
+    _WhichOneofReturnType__folds: _TypeAlias = _typing.Literal["folds"]  # noqa: Y015
+    _WhichOneofArgType__folds: _TypeAlias = _typing.Literal["_folds", b"_folds"]  # noqa: Y015
+    _WhichOneofReturnType__idempotency_key: _TypeAlias = _typing.Literal["idempotency_key"]  # noqa: Y015
+    _WhichOneofArgType__idempotency_key: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key"]  # noqa: Y015
+    _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
+    _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__positive_class: _TypeAlias = _typing.Literal["positive_class"]  # noqa: Y015
+    _WhichOneofArgType__positive_class: _TypeAlias = _typing.Literal["_positive_class", b"_positive_class"]  # noqa: Y015
+    _WhichOneofReturnType__problem: _TypeAlias = _typing.Literal["problem"]  # noqa: Y015
+    _WhichOneofArgType__problem: _TypeAlias = _typing.Literal["_problem", b"_problem"]  # noqa: Y015
+    _WhichOneofReturnType__promote: _TypeAlias = _typing.Literal["promote"]  # noqa: Y015
+    _WhichOneofArgType__promote: _TypeAlias = _typing.Literal["_promote", b"_promote"]  # noqa: Y015
+    _WhichOneofReturnType__seconds: _TypeAlias = _typing.Literal["seconds"]  # noqa: Y015
+    _WhichOneofArgType__seconds: _TypeAlias = _typing.Literal["_seconds", b"_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__select: _TypeAlias = _typing.Literal["select"]  # noqa: Y015
+    _WhichOneofArgType__select: _TypeAlias = _typing.Literal["_select", b"_select"]  # noqa: Y015
+    _WhichOneofReturnType__time_column: _TypeAlias = _typing.Literal["time_column"]  # noqa: Y015
+    _WhichOneofArgType__time_column: _TypeAlias = _typing.Literal["_time_column", b"_time_column"]  # noqa: Y015
+    _WhichOneofReturnType__trials: _TypeAlias = _typing.Literal["trials"]  # noqa: Y015
+    _WhichOneofArgType__trials: _TypeAlias = _typing.Literal["_trials", b"_trials"]  # noqa: Y015
+    _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
+    _WhichOneofArgType__wait: _TypeAlias = _typing.Literal["_wait", b"_wait"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dataset_version) -> _WhichOneofReturnType__dataset_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__folds) -> _WhichOneofReturnType__folds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotency_key) -> _WhichOneofReturnType__idempotency_key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__positive_class) -> _WhichOneofReturnType__positive_class | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__problem) -> _WhichOneofReturnType__problem | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__promote) -> _WhichOneofReturnType__promote | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds) -> _WhichOneofReturnType__seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__select) -> _WhichOneofReturnType__select | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__time_column) -> _WhichOneofReturnType__time_column | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trials) -> _WhichOneofReturnType__trials | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
+
+Global___TuneModelRequest: _TypeAlias = TuneModelRequest  # noqa: Y015
 
 @_typing.final
 class RetrainModelRequest(_message.Message):
@@ -644,6 +843,7 @@ class ImportModelRequest(_message.Message):
     PROMOTE_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    PICKLED_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """The model in MLflow: its name for the newest version, NAME@alias, or NAME/3."""
     model: _builtins.str
@@ -654,6 +854,10 @@ class ImportModelRequest(_message.Message):
     """A name of your own for this call. Made again under it, it answers with the same."""
     wait: _builtins.float
     """Seconds to wait for the end of the task, 60 at most."""
+    pickled: _builtins.bool
+    """For administrators: take it even if it is pickled, where the operator lets pickles be opened in a process that can
+    reach nothing (ROWCAST_CONVERT_PICKLES).
+    """
     def __init__(
         self,
         *,
@@ -662,15 +866,18 @@ class ImportModelRequest(_message.Message):
         promote: _builtins.bool | None = ...,
         idempotency_key: _builtins.str | None = ...,
         wait: _builtins.float | None = ...,
+        pickled: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "_model", b"_model", "_promote", b"_promote", "_wait", b"_wait", "idempotency_key", b"idempotency_key", "model", b"model", "promote", b"promote", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "_model", b"_model", "_pickled", b"_pickled", "_promote", b"_promote", "_wait", b"_wait", "idempotency_key", b"idempotency_key", "model", b"model", "pickled", b"pickled", "promote", b"promote", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "_model", b"_model", "_promote", b"_promote", "_wait", b"_wait", "idempotency_key", b"idempotency_key", "model", b"model", "promote", b"promote", "source", b"source", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "_model", b"_model", "_pickled", b"_pickled", "_promote", b"_promote", "_wait", b"_wait", "idempotency_key", b"idempotency_key", "model", b"model", "pickled", b"pickled", "promote", b"promote", "source", b"source", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__idempotency_key: _TypeAlias = _typing.Literal["idempotency_key"]  # noqa: Y015
     _WhichOneofArgType__idempotency_key: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key"]  # noqa: Y015
     _WhichOneofReturnType__model: _TypeAlias = _typing.Literal["model"]  # noqa: Y015
     _WhichOneofArgType__model: _TypeAlias = _typing.Literal["_model", b"_model"]  # noqa: Y015
+    _WhichOneofReturnType__pickled: _TypeAlias = _typing.Literal["pickled"]  # noqa: Y015
+    _WhichOneofArgType__pickled: _TypeAlias = _typing.Literal["_pickled", b"_pickled"]  # noqa: Y015
     _WhichOneofReturnType__promote: _TypeAlias = _typing.Literal["promote"]  # noqa: Y015
     _WhichOneofArgType__promote: _TypeAlias = _typing.Literal["_promote", b"_promote"]  # noqa: Y015
     _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
@@ -679,6 +886,8 @@ class ImportModelRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotency_key) -> _WhichOneofReturnType__idempotency_key | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__model) -> _WhichOneofReturnType__model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pickled) -> _WhichOneofReturnType__pickled | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__promote) -> _WhichOneofReturnType__promote | None: ...
     @_typing.overload
@@ -1435,8 +1644,11 @@ class AskWhatIfRequest(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     ROW_FIELD_NUMBER: _builtins.int
     VARIATIONS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
     """A model's name, alone for its champion, or with `@alias` or `@number`: `loans@3`."""
+    idempotency_key: _builtins.str
+    """A name of your own for this call. Made again under it, it answers with the same."""
     @_builtins.property
     def row(self) -> _common_pb2.Row:
         """The row as it is, by feature name."""
@@ -1451,12 +1663,15 @@ class AskWhatIfRequest(_message.Message):
         reference: _builtins.str = ...,
         row: _common_pb2.Row | None = ...,
         variations: _abc.Iterable[_common_pb2.Row] | None = ...,
+        idempotency_key: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["row", b"row"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "idempotency_key", b"idempotency_key", "row", b"row"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "row", b"row", "variations", b"variations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "idempotency_key", b"idempotency_key", "reference", b"reference", "row", b"row", "variations", b"variations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__idempotency_key: _TypeAlias = _typing.Literal["idempotency_key"]  # noqa: Y015
+    _WhichOneofArgType__idempotency_key: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotency_key) -> _WhichOneofReturnType__idempotency_key | None: ...
 
 Global___AskWhatIfRequest: _TypeAlias = AskWhatIfRequest  # noqa: Y015
 
@@ -2043,6 +2258,85 @@ class GetTableProfileResponse(_message.Message):
 Global___GetTableProfileResponse: _TypeAlias = GetTableProfileResponse  # noqa: Y015
 
 @_typing.final
+class GetTableReportRequest(_message.Message):
+    """What GetTableReport is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    version: _builtins.str
+    """A number, or `latest`."""
+    target: _builtins.str
+    """The column to be predicted, to see what goes with it."""
+    wait: _builtins.float
+    """Seconds to wait for the result before answering with the task."""
+    idempotency_key: _builtins.str
+    """A name of your own for this call. Made again under it, it answers with the same."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.str = ...,
+        target: _builtins.str | None = ...,
+        wait: _builtins.float | None = ...,
+        idempotency_key: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "_target", b"_target", "_wait", b"_wait", "idempotency_key", b"idempotency_key", "target", b"target", "wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key", "_target", b"_target", "_wait", b"_wait", "idempotency_key", b"idempotency_key", "name", b"name", "target", b"target", "version", b"version", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__idempotency_key: _TypeAlias = _typing.Literal["idempotency_key"]  # noqa: Y015
+    _WhichOneofArgType__idempotency_key: _TypeAlias = _typing.Literal["_idempotency_key", b"_idempotency_key"]  # noqa: Y015
+    _WhichOneofReturnType__target: _TypeAlias = _typing.Literal["target"]  # noqa: Y015
+    _WhichOneofArgType__target: _TypeAlias = _typing.Literal["_target", b"_target"]  # noqa: Y015
+    _WhichOneofReturnType__wait: _TypeAlias = _typing.Literal["wait"]  # noqa: Y015
+    _WhichOneofArgType__wait: _TypeAlias = _typing.Literal["_wait", b"_wait"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__idempotency_key) -> _WhichOneofReturnType__idempotency_key | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target) -> _WhichOneofReturnType__target | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
+
+Global___GetTableReportRequest: _TypeAlias = GetTableReportRequest  # noqa: Y015
+
+@_typing.final
+class GetTableReportResponse(_message.Message):
+    """What GetTableReport answers."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HTML_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    html: _builtins.str
+    """The report, all in one page."""
+    @_builtins.property
+    def task(self) -> _tasks_pb2.Task:
+        """Still at it: follow the task, then call again with the same idempotency key."""
+
+    def __init__(
+        self,
+        *,
+        html: _builtins.str = ...,
+        task: _tasks_pb2.Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "outcome", b"outcome", "task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "outcome", b"outcome", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["html", "task"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___GetTableReportResponse: _TypeAlias = GetTableReportResponse  # noqa: Y015
+
+@_typing.final
 class PreviewRowsRequest(_message.Message):
     """What PreviewRows is asked."""
 
@@ -2207,7 +2501,7 @@ class ListTasksRequest(_message.Message):
     state: _builtins.str
     """Only tasks in this state: queued, running, succeeded, failed, cancelled, rejected."""
     kind: _builtins.str
-    """Only tasks of this kind: import, profile, train, predict or score."""
+    """Only tasks of this kind: import, profile, train, tune, predict or score."""
     limit: _builtins.int
     """Most items in the answer."""
     after: _builtins.str
@@ -2309,6 +2603,73 @@ class GetTaskRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wait) -> _WhichOneofReturnType__wait | None: ...
 
 Global___GetTaskRequest: _TypeAlias = GetTaskRequest  # noqa: Y015
+
+@_typing.final
+class ListTrialsRequest(_message.Message):
+    """What ListTrials is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """`id` of the task, as the operation that started it answered."""
+    limit: _builtins.int
+    """Most items in the answer."""
+    after: _builtins.str
+    """`next` of the page before."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+        after: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_limit", b"_limit", "after", b"after", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_limit", b"_limit", "after", b"after", "limit", b"limit", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ListTrialsRequest: _TypeAlias = ListTrialsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrialsResponse(_message.Message):
+    """A part of a list, and where it goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    """Pass it as `after` to get the page that follows; not there at the end."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_tasks_pb2.TrialResult]:
+        """The page, in the order the method names."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[_tasks_pb2.TrialResult] | None = ...,
+        next: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next", b"_next", "next", b"next"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next", b"_next", "items", b"items", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next: _TypeAlias = _typing.Literal["next"]  # noqa: Y015
+    _WhichOneofArgType__next: _TypeAlias = _typing.Literal["_next", b"_next"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next) -> _WhichOneofReturnType__next | None: ...
+
+Global___ListTrialsResponse: _TypeAlias = ListTrialsResponse  # noqa: Y015
 
 @_typing.final
 class CancelTaskRequest(_message.Message):
@@ -2701,7 +3062,7 @@ class MakeKeyRequest(_message.Message):
     name: _builtins.str
     """What it is for: a machine, a program."""
     requests_per_second: _builtins.float
-    """Most requests in a second."""
+    """Most requests a second at each process."""
     rows_per_day: _builtins.int
     """Most rows that are predicted on a day, in UTC."""
     credits_per_month: _builtins.int
@@ -3013,7 +3374,7 @@ class ChangeUserRequest(_message.Message):
     blocked: _builtins.bool
     """Whether it is kept out."""
     requests_per_second: _builtins.float
-    """Most requests in a second; not set: any."""
+    """Most requests a second at each process; not set: any."""
     rows_per_day: _builtins.int
     """Most rows predicted on a day in UTC; not set: any."""
     @_builtins.property

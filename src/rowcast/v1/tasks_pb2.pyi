@@ -87,7 +87,7 @@ class Task(_message.Message):
     id: _builtins.str
     """Its identifier."""
     kind: _builtins.str
-    """import, profile, train, predict or score."""
+    """import, profile, train, tune, predict or score."""
     state: _builtins.str
     """How it is doing; the last four are final: queued, running, succeeded, failed, cancelled, rejected."""
     owner: _builtins.str
@@ -169,6 +169,7 @@ class Progress(_message.Message):
     FOLDS_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     ETA_SECONDS_FIELD_NUMBER: _builtins.int
+    TRIAL_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     """From 0 to 1; never goes back."""
     message: _builtins.str
@@ -185,6 +186,10 @@ class Progress(_message.Message):
     """The figure reached so far."""
     eta_seconds: _builtins.float
     """Seconds left, as far as can be told."""
+    @_builtins.property
+    def trial(self) -> _struct_pb2.Struct:
+        """The trial that ended last, of a search."""
+
     def __init__(
         self,
         *,
@@ -196,10 +201,11 @@ class Progress(_message.Message):
         folds: _builtins.int | None = ...,
         score: _builtins.float | None = ...,
         eta_seconds: _builtins.float | None = ...,
+        trial: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "folds", b"folds", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "folds", b"folds", "score", b"score", "trial", b"trial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "folds", b"folds", "fraction", b"fraction", "message", b"message", "score", b"score", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "folds", b"folds", "fraction", b"fraction", "message", b"message", "score", b"score", "stage", b"stage", "trial", b"trial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__algorithm: _TypeAlias = _typing.Literal["algorithm"]  # noqa: Y015
     _WhichOneofArgType__algorithm: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm"]  # noqa: Y015
@@ -223,6 +229,123 @@ class Progress(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
 
 Global___Progress: _TypeAlias = Progress  # noqa: Y015
+
+@_typing.final
+class TrialResult(_message.Message):
+    """How a trial did on the rows that the search may see."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    HYPERPARAMETERS_FIELD_NUMBER: _builtins.int
+    OUTLIERS_FIELD_NUMBER: _builtins.int
+    IMBALANCE_FIELD_NUMBER: _builtins.int
+    SELECTION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    METRIC_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    GREATER_IS_BETTER_FIELD_NUMBER: _builtins.int
+    FOLD_SCORES_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counts the trials of a search, from 0."""
+    algorithm: _builtins.str
+    """What it learns with."""
+    outliers: _builtins.str
+    """Whether numbers far out are clipped: keep, clip."""
+    imbalance: _builtins.str
+    """Whether classes are weighed alike: none, balanced."""
+    state: _builtins.str
+    """Pruned: given up after a fold, for others did clearly better there: done, pruned, failed."""
+    metric: _builtins.str
+    """What it is scored by: roc_auc, log_loss or rmse; not set when it failed."""
+    score: _builtins.float
+    """Mean of the primary metric over the folds that were fitted; not set when it failed."""
+    greater_is_better: _builtins.bool
+    """Whether more of it is better."""
+    seconds: _builtins.float
+    """How long it took."""
+    @_builtins.property
+    def hyperparameters(self) -> _struct_pb2.Struct:
+        """Values that differ from the algorithm's defaults."""
+
+    @_builtins.property
+    def selection(self) -> Global___Selection:
+        """How features are selected; not set for all of them."""
+
+    @_builtins.property
+    def fold_scores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The primary metric in each fold."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The features selected on all rows of the search; none without a selection."""
+
+    @_builtins.property
+    def failure(self) -> _common_pb2.Problem:
+        """Why it failed."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        algorithm: _builtins.str = ...,
+        hyperparameters: _struct_pb2.Struct | None = ...,
+        outliers: _builtins.str = ...,
+        imbalance: _builtins.str = ...,
+        selection: Global___Selection | None = ...,
+        state: _builtins.str = ...,
+        metric: _builtins.str | None = ...,
+        score: _builtins.float | None = ...,
+        greater_is_better: _builtins.bool = ...,
+        fold_scores: _abc.Iterable[_builtins.float] | None = ...,
+        features: _abc.Iterable[_builtins.str] | None = ...,
+        seconds: _builtins.float = ...,
+        failure: _common_pb2.Problem | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_score", b"_score", "failure", b"failure", "hyperparameters", b"hyperparameters", "metric", b"metric", "score", b"score", "selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_metric", b"_metric", "_score", b"_score", "algorithm", b"algorithm", "failure", b"failure", "features", b"features", "fold_scores", b"fold_scores", "greater_is_better", b"greater_is_better", "hyperparameters", b"hyperparameters", "imbalance", b"imbalance", "metric", b"metric", "number", b"number", "outliers", b"outliers", "score", b"score", "seconds", b"seconds", "selection", b"selection", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__metric: _TypeAlias = _typing.Literal["metric"]  # noqa: Y015
+    _WhichOneofArgType__metric: _TypeAlias = _typing.Literal["_metric", b"_metric"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__metric) -> _WhichOneofReturnType__metric | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___TrialResult: _TypeAlias = TrialResult  # noqa: Y015
+
+@_typing.final
+class Selection(_message.Message):
+    """To learn from the best features only, by a ranking made within each fold's own training rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    KEEP_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """Ranked by the loss of score when shuffled, or by relevance less redundancy (mRMR): permutation, mrmr."""
+    keep: _builtins.float
+    """Share of the features that is kept."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        keep: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep", b"keep", "method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Selection: _TypeAlias = Selection  # noqa: Y015
 
 @_typing.final
 class Figures(_message.Message):

@@ -10,7 +10,9 @@ from commandline import Run
 from standin import Serving, Standin
 
 from rowcast.entrypoints.cli import training
+from rowcast.entrypoints.cli.tuning import state
 from rowcast.models.recipe import Preset, Problem
+from rowcast.models.tune.views import TrialResult, most_folds
 
 
 def test_a_table_is_added_shown_and_deleted(rowcast: Run, loans: Path) -> None:
@@ -37,6 +39,8 @@ def test_profile_kinds_preview_and_dictionary(rowcast: Run, loans: Path, tmp_pat
     rowcast("datasets", "add", loans)
     assert rowcast("datasets", "profile", "loans", "--target", "status", "--json").json["target"] == "status"
     assert "It gives the target away." in rowcast("datasets", "profile", "loans").out
+    assert f"to {tmp_path / 'r.html'}." in rowcast("datasets", "report", "loans", "-o", str(tmp_path / "r.html")).out
+    assert (tmp_path / "r.html").read_text() == "<h1>loans</h1>"
     assert rowcast("datasets", "set-kind", "loans", "id=identifier", "--json").code == 0
     assert rowcast("datasets", "preview", "loans", "--limit", 2, "--json").json["rows"][0] == ["1", "100", "A", "paid"]
     assert "2 of 4 rows" in rowcast("datasets", "preview", "loans", "--limit", 2).out
@@ -112,6 +116,97 @@ def test_training_without_waiting_and_waiting_later(rowcast: Run, loans: Path) -
     assert "0.812" in rowcast("tasks", "wait", task["id"]).out
     assert [item["id"] for item in rowcast("tasks", "list", "--state", "succeeded", "--json").json] == [task["id"]]
     assert task["id"] in rowcast("tasks", "list").out
+
+
+def test_tuning_shows_the_best_trials_what_was_chosen_and_the_honest_estimate(rowcast: Run, loans: Path) -> None:
+    rowcast("datasets", "add", loans)
+    done = rowcast("tune", "loans", "--target", "status")
+    assert done.code == 0
+    lines = [line.split() for line in done.out.splitlines()]
+    assert "loans: binary, 4 trials on 3,200 rows, compared by roc_auc" in done.out
+    best = next(line for line in lines if line[:2] == ["1", "lightgbm"])
+    assert best[2:6] == ["done", "0.8125", "75", "%"]
+    assert "outliers clipped, classes balanced, best 50 % of features by mrmr" in " ".join(best)
+    assert not [line for line in lines if line[:2] in (["2", "xgboost"], ["3", "catboost"])]
+    assert "On 800 rows that the search never saw:" in done.out
+    assert [line for line in lines if line[:2] == ["this", "version"]]
+    assert "On these rows a default training did as well or better (roc_auc 0.812 against 0.812);" in done.out
+    assert "rowcast models promote loans 1" in done.err
+    task = rowcast("tasks", "list", "--kind", "tune", "--json").json[0]["id"]
+    shown = rowcast("tasks", "trials", task)
+    assert "pruned" in shown.out and "It failed." in shown.out
+    assert [trial["number"] for trial in rowcast("tasks", "trials", task, "--json").json] == [0, 1, 2, 3]
+    assert "this version" in rowcast("tasks", "wait", task).out
+
+
+def test_a_trial_that_was_given_up_says_on_how_many_folds_its_score_is() -> None:
+    whole = TrialResult(number=0, algorithm="linear", state="done", fold_scores=[0.7] * 5)
+    pruned = TrialResult(number=1, algorithm="linear", state="pruned", fold_scores=[0.6])
+    assert most_folds([pruned, whole]) == 5
+    assert [state(trial, 5) for trial in (whole, pruned)] == ["done", "pruned, on 1 of 5 folds"]
+
+
+def test_a_version_that_a_search_made_shows_the_honest_estimate_first(
+    rowcast: Run, standin: Standin, trained: str
+) -> None:
+    assert "never saw" not in rowcast("models", "show", trained).out
+    (version,) = standin.models[trained]
+    study = {
+        "best_trial": 0, "chosen": [], "estimate": [{"name": "roc_auc", "value": 0.7}],
+        "default_estimate": [{"name": "roc_auc", "value": 0.71}], "searched_rows": 80, "held_out_rows": 20, "trials": 1,
+    }  # fmt: skip
+    standin.models[trained] = [version.model_copy(update={"evaluation": {"study": study}})]
+    out = rowcast("models", "show", trained).out
+    places = [
+        out.index(part) for part in ("On 20 rows that the search never saw", "0.700", "0.710", "By cross-", "0.812")
+    ]
+    assert places == sorted(places)
+
+
+def test_a_version_that_is_clearly_worse_is_not_to_be_promoted(rowcast: Run, standin: Standin, trained: str) -> None:
+    assert "Next: rowcast models promote loans 2" in rowcast("train", "loans", "--target", "status").err
+    better = standin.models[trained][0].metrics[0].model_copy(update={"value": 0.9})
+    standin.models[trained][0] = standin.models[trained][0].model_copy(update={"metrics": [better]})
+    said = rowcast("train", "loans", "--target", "status").err
+    assert "Next: rowcast models versions loans (the champion does clearly better" in said and "promote" not in said
+
+
+def test_what_is_no_receipt_is_said_to_be_none(rowcast: Run) -> None:
+    for command in ("show", "replay"):
+        ran = rowcast("predictions", command, "nosuch")
+        assert ran.code == 2
+        assert "This is no receipt" in ran.err and "rowcast predictions list" in ran.err
+
+
+def test_tuning_options_become_a_request(rowcast: Run, standin: Standin, loans: Path) -> None:
+    rowcast("datasets", "add", loans)
+    done = rowcast(
+        *("tune", "loans@1", "--target", "status", "--seconds", "60", "--trials", "20", "--model", "m"),
+        *("--algorithm", "lightgbm", "--include", "a", "--exclude", "b", "--optional", "c", "--kind", "x=number"),
+        *("--folds", "3", "--time-column", "day", "--positive-class", "lost", "--problem", "binary", "--seed", "7"),
+        *("--all-features", "--promote", "--json"),
+    )
+    assert done.json["study"]["best_trial"] == 1
+    assert standin.bodies[-1] == {
+        "dataset": "loans",
+        "dataset_version": 1,
+        "target": "status",
+        "seconds": 60,
+        "trials": 20,
+        "model": "m",
+        "algorithms": ["lightgbm"],
+        "include": ["a"],
+        "exclude": ["b"],
+        "optional": ["c"],
+        "kinds": {"x": "number"},
+        "folds": 3,
+        "time_column": "day",
+        "positive_class": "lost",
+        "problem": "binary",
+        "seed": 7,
+        "select": False,
+        "promote": True,
+    }
 
 
 def test_a_failed_training_leaves_with_one(rowcast: Run, loans: Path) -> None:

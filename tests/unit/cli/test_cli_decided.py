@@ -13,9 +13,11 @@ from rowcast.entrypoints.cli.decided import money, payoff_lines, profit_sentence
 from rowcast.entrypoints.cli.drafts import amount
 from rowcast.entrypoints.cli.explained import band_sentence, show_reasons, similar_sentence
 from rowcast.entrypoints.cli.plots import HEIGHT, MARK, POINT, WIDTH, plot
+from rowcast.entrypoints.cli.policies import _curve
 from rowcast.entrypoints.cli.tables import counted
 from rowcast.errors import Problem
 from rowcast.models.decide.policy import Policy
+from rowcast.models.views import ProfitCurve, ProfitPoint, Spread
 from rowcast.scoring.views import Band, Decision, Explanation, Interval, Prediction, Reason, Similar
 
 RISK = {"of": "lost", "measure": "probability", "yellow": 0.15, "red": 0.3}
@@ -156,12 +158,21 @@ def test_cases_with_a_similar_probability() -> None:
     similar = Similar(count=500, low=0.389, high=0.462, observed=0.406, observed_low=0.364, observed_high=0.45)
     assert similar_sentence(similar, "lost", 0.429) == (
         "Checked on cases with a known outcome that the model had not learned from: of the 500 with the most similar "
-        "probability (38.9 % to 46.2 %) 203 turned out lost, 40.6 %. That fits: with so many cases the true share may "
-        "be anything from 36 % to 45 %."
+        "probability (38.9 % to 46.2 %) 203 turned out lost, 40.6 %. That fits: of all such cases it may be anything "
+        "from 36 % to 45 %."
     )
-    assert similar_sentence(similar, "lost", 0.5).endswith(
+    assert similar_sentence(similar, "lost", 0.429, new=True).endswith("turned out lost, 40.6 %.")
+    assert similar_sentence(similar, "lost", 0.46).endswith(
         "That does not fit well: the true share is likely 36 % to 45 %, so take the probability with care."
     )
+
+
+def test_beyond_all_cases_there_is_nothing_to_hold_a_probability_against() -> None:
+    similar = Similar(count=50, low=0.389, high=0.462, observed=0.42, observed_low=0.3, observed_high=0.55)
+    for probability, far in ((0.5, "high"), (0.35, "low")):
+        said = similar_sentence(similar, "lost", probability)
+        assert f"none was scored so {far}; of the 50 with the most similar" in said
+        assert said.endswith("turned out lost, 42.0 %.")
 
 
 def test_a_policy_in_words() -> None:
@@ -216,7 +227,7 @@ def test_what_is_new_to_the_model_comes_before_the_reasons_and_what_bars_mean_af
     ]
     lines = shown(Prediction(value=3e6, explanation=told_of, notes=notes))
     assert lines[0].startswith("Take this answer with care,") and lines[0].endswith(": Age is 999, beyond anything.")
-    assert lines[1] == "Told the model nothing, being values too rare to learn from, or new: Zip, City."
+    assert lines[1] == "The model made nothing of Zip, City: such values are too rare to learn from, or new."
     assert "-2,190,000  Age is 999." in lines[3]
     assert lines[4].endswith("and 5,000,000 with which the model begins whatever the case, they make the prediction.")
     alone = told_of.model_copy(update={"method": "occlusion", "base": None})
@@ -227,6 +238,23 @@ def shown(prediction: Prediction) -> list[str]:
     written = StringIO()
     show_reasons(Console(file=written, width=160), prediction)
     return [line.rstrip() for line in written.getvalue().splitlines()]
+
+
+def test_a_curve_says_why_dots_may_lie_above_the_best_and_advises_only_what_is_not_done() -> None:
+    def text(best: int, *, recommends: bool = True) -> str:
+        points = [ProfitPoint(threshold=i / 4, accepted_share=0.5, profit=earned, profit_per_case=earned)
+                  for i, earned in enumerate([0.0, 10.0, 20.0, 5.0])]  # fmt: skip
+        curve = ProfitCurve(
+            of="lost", accepted="below", rows=9, unknown=5, points=points, best=points[best], half=points[1],
+            new_cases=Spread(value=1.0), each=points[2], accept_all=points[0], decline_all=points[0],
+        )  # fmt: skip
+        written = StringIO()
+        Console(file=written, width=300).print(_curve(curve, recommends=recommends))
+        return written.getvalue()
+
+    assert "Left out: 5 cases whose amounts cannot be computed." in text(1)
+    assert "so dots may lie above it." in text(1) and "dots" not in text(2)
+    assert "see --measure profit" in text(1) and "--measure" not in text(1, recommends=False)
 
 
 def test_a_curve_is_drawn_to_its_ends() -> None:

@@ -37,8 +37,8 @@ def test_one_row_with_its_reasons_as_a_person_would_give_them(rowcast: Run, trai
     assert lines[0] == "status: paid. The probability of lost is 12.5 %, about 1 in 8."
     assert lines[1] == (
         "Checked on cases with a known outcome that the model had not learned from: of the 400 with the most similar "
-        "probability (11.0 % to 14.0 %) 48 turned out lost, 12.0 %. That fits: with so many cases the true share may "
-        "be anything from 10 % to 14 %."
+        "probability (11.0 % to 14.0 %) 48 turned out lost, 12.0 %. That fits: of all such cases it may be anything "
+        "from 10 % to 14 %."
     )
     assert lines[2] == "What moves the probability of lost, strongest first:"
     assert re.fullmatch(r"\+ █{12} +\+0\.75 +amount is 125, which moves the probability of lost\. *", lines[3])

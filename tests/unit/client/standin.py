@@ -38,7 +38,9 @@ from rowcast.datasets.views import (
     TableWarning,
     TopValue,
 )
+from rowcast.errors import Problem
 from rowcast.models.recipe import Recipe, RetrainRequest, TrainingRequest
+from rowcast.models.tune.views import Selection, Study, TrialResult, TuningRequest, TuningResult, Weight
 from rowcast.models.views import (
     Algorithm,
     AliasEvent,
@@ -106,6 +108,7 @@ class Standin:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     prepared: list[Response] = field(default_factory=list)
     slow_import: bool = False
+    reports: set[str] = field(default_factory=set)
     never_done: bool = False
     degraded: bool = False
 
@@ -127,12 +130,15 @@ class Standin:
             ("GET", "/datasets/{name}/versions/{version}", self.dataset_version),
             ("PUT", "/datasets/{name}/versions/{version}/kinds", self.set_kinds),
             ("GET", "/datasets/{name}/versions/{version}/profile", self.profile),
+            ("GET", "/datasets/{name}/versions/{version}/report", self.report),
             ("GET", "/datasets/{name}/versions/{version}/rows", self.rows),
             ("GET", "/datasets/{name}/versions/{version}/content", self.download),
             ("GET", "/datasets/{name}/dictionary", self.dictionary),
             ("PUT", "/datasets/{name}/dictionary", self.set_dictionary),
             ("GET", "/algorithms", self.algorithms),
             ("POST", "/trainings", self.train),
+            ("POST", "/tunings", self.tune),
+            ("GET", "/tasks/{id}/trials", self.trials),
             ("GET", "/models", self.list_models),
             ("GET", "/models/{name}", self.get_model),
             ("DELETE", "/models/{name}", self.delete_model),
@@ -270,6 +276,14 @@ class Standin:
         task = self._task("profile", detail.dataset, profile.model_dump(mode="json"))
         return JSONResponse(task.model_dump(mode="json"), 202)
 
+    async def report(self, request: Request) -> Response:
+        detail, key = self._table(request), request.headers["idempotency-key"]
+        if self.slow_import and key not in self.reports:
+            self.reports.add(key)
+            task = self._task("profile", detail.dataset, detail.profile.model_dump(mode="json"))
+            return JSONResponse(task.model_dump(mode="json"), 202)
+        return Response(f"<h1>{detail.dataset}</h1>", media_type="text/html")
+
     async def rows(self, request: Request) -> Response:
         detail = self._table(request)
         header, *cells = csv.reader(io.StringIO(self.content[detail.content_hash].decode()))
@@ -304,6 +318,27 @@ class Standin:
         if wanted.dataset not in self.tables:
             raise Refusal(404, "dataset_not_found", "There is no such dataset.")
         return self._started(wanted, wanted.model or wanted.dataset)
+
+    async def tune(self, request: Request) -> Response:
+        wanted = TuningRequest.model_validate(await request.json())
+        self.bodies.append(wanted.model_dump(mode="json", exclude_unset=True))
+        model = wanted.model or wanted.dataset
+        training = TrainingRequest.model_validate(wanted.recipe().model_dump() | {"dataset": wanted.dataset})
+        study = Study(
+            best_trial=1,
+            chosen=[Weight(trial=1, weight=0.75), Weight(trial=0, weight=0.25)],
+            estimate=METRICS,
+            default_estimate=METRICS[:1],
+            searched_rows=3200,
+            held_out_rows=800,
+            trials=len(TRIALS),
+        )
+        result = TuningResult(**self._trained(training, model).model_dump(), study=study)
+        task = self._task("tune", model, result.model_dump(mode="json"))
+        return JSONResponse(task.model_dump(mode="json"), 202, {"Location": f"/api/v1/tasks/{task.id}"})
+
+    async def trials(self, request: Request) -> Response:
+        return paged(request, TRIALS)
 
     async def retrain(self, request: Request) -> Response:
         version = self._version(request)
@@ -549,6 +584,19 @@ class Standin:
         event = AliasEvent(alias=alias, previous=previous, number=number, action=action, moved_at=NOW, moved_by="ada")
         self.events.setdefault(name, []).insert(0, event)
         return event
+
+
+TRIALS = [
+    TrialResult(number=0, algorithm="linear", state="done", metric="roc_auc", score=0.7812, seconds=1.5),
+    TrialResult(
+        number=1, algorithm="lightgbm", state="done", metric="roc_auc", score=0.8125, seconds=2.5, outliers="clip",
+        imbalance="balanced", selection=Selection(method="mrmr", keep=0.5), features=["amount"],
+    ),
+    TrialResult(number=2, algorithm="xgboost", state="pruned", metric="roc_auc", score=0.6, seconds=0.5),
+    TrialResult(
+        number=3, algorithm="catboost", state="failed", failure=Problem(code="training_failed", message="It failed."),
+    ),
+]  # fmt: skip
 
 
 def trained(model: str, number: int, wanted: TrainingRequest) -> ModelVersionDetail:

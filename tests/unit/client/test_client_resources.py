@@ -67,7 +67,9 @@ def test_lists_are_whole_or_as_long_as_asked(client: Client, loans: Path) -> Non
 def test_profile_kinds_preview_and_dictionary(client: Client, standin: Standin, loans: Path) -> None:
     client.datasets.add(loans)
     assert client.datasets.profile("loans", target="status").target == "status"
+    assert client.datasets.report("loans") == "<h1>loans</h1>"
     standin.slow_import = True
+    assert client.datasets.report("loans", target="status") == "<h1>loans</h1>"
     assert client.datasets.profile("loans", target="status").target == "status"
     assert client.datasets.set_kinds("loans", {"id": "identifier"}).table_schema.features[0].kind is Kind.IDENTIFIER
     assert client.datasets.preview("loans", limit=2).rows[1] == ["2", "900", "B", "lost"]

@@ -9,6 +9,7 @@ from rowcast.entrypoints.dashboard.pages.data_report import association_rows, bi
 from rowcast.entrypoints.dashboard.pages.data_versions import differences
 from rowcast.entrypoints.dashboard.pages.train import chosen_columns
 from rowcast.entrypoints.dashboard.pages.train_curves import confusion_rows, importance_rows, line_rows
+from rowcast.entrypoints.dashboard.pages.train_dependence import curves_of, density_rows, point_rows
 from rowcast.entrypoints.dashboard.pages.train_form import differs
 from rowcast.entrypoints.dashboard.pages.train_run import seen
 from rowcast.models.views import Hyperparameter
@@ -108,3 +109,17 @@ def test_curves_are_the_figures_of_the_evaluation():
     ]  # fmt: skip
     assert [row["feature"] for row in importance_rows(evaluation)] == ["b", "a"]
     assert confusion_rows({}) == importance_rows({}) == []
+
+
+def test_partial_dependence_is_drawn_as_the_api_gave_it():
+    curve = {
+        "feature": "age", "kind": "number", "values": [20.0, 30.0, None], "averages": {"bad": [0.1, 0.2, 0.4]},
+        "counts": [None, None, 7], "histogram": {"edges": [20.0, 25.0, 30.0], "counts": [3, 4]},
+    }  # fmt: skip
+    curves = curves_of({"1": {"partial_dependence": [curve]}, "2": {"importance": []}}, "age")
+    rows = point_rows(curves, "bad")
+    assert [(row["version"], row["value"], row["y"]) for row in rows] == [
+        ("1", 20.0, 0.1), ("1", 30.0, 0.2), ("1", None, 0.4)
+    ]  # fmt: skip
+    assert rows[-1]["count"] == 7
+    assert density_rows(curve) == [{"low": 20.0, "high": 25.0, "count": 3}, {"low": 25.0, "high": 30.0, "count": 4}]

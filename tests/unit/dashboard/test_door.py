@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
+import struct
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx2
 import pytest
@@ -115,6 +116,42 @@ def test_a_server_that_is_gone_is_said_to_be():
     with running(Passing(f"http://127.0.0.1:{port}", absent)) as url:
         answer = httpx2.get(url)
         assert (answer.status_code, answer.text) == (503, "nobody there")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 101 Switching Prot",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 303 See Other\r\nLocation: /sign-in\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 303 See Other\r\nLocation: http://127.0.0.1/sign-in\r\nContent-Length: 0\r\n\r\n",
+        b"\x00\xff nonsense \r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True], ids=["closes", "resets"])
+def test_a_stream_that_the_other_server_does_not_open_is_refused(answer, reset):
+    def serve():
+        with suppress(OSError):
+            while True:
+                connection, _ = other.accept()
+                if answer:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+                if reset:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=serve, daemon=True).start()
+        with running(Passing(f"http://127.0.0.1:{other.getsockname()[1]}", absent)) as url:
+            handshake = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+            told = httpx2.get(
+                f"{url}/_stcore/stream", headers={**handshake, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+            )
+        other.shutdown(socket.SHUT_RDWR)
+    assert told.status_code == 403
 
 
 def test_servers_and_workers_never_load_streamlit():

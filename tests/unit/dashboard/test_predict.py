@@ -11,7 +11,7 @@ from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.entrypoints.dashboard.formats import Formats
 from rowcast.entrypoints.dashboard.page import Page
 from rowcast.entrypoints.dashboard.pages import predict_bands, predict_what_if
-from rowcast.entrypoints.dashboard.pages.predict_answer import odds
+from rowcast.entrypoints.dashboard.pages.predict_answer import odds, similar_sentence
 from rowcast.entrypoints.dashboard.pages.predict_form import (
     Form,
     entered,
@@ -24,8 +24,9 @@ from rowcast.entrypoints.dashboard.pages.predict_form import (
 from rowcast.entrypoints.dashboard.pages.predict_profit import Terms, outlook, terms_of, unit_of
 from rowcast.entrypoints.dashboard.pages.predict_reasons import sentence, signed, steps
 from rowcast.entrypoints.dashboard.texts import Texts
+from rowcast.errors import Problem
 from rowcast.models.decide.policy import Bands, ColumnAmount, Credit, Payoff
-from rowcast.scoring.views import Decision, Explanation, Prediction, Reason
+from rowcast.scoring.views import Decision, Explanation, Prediction, Reason, Similar
 
 AMOUNT = Feature(name="Amount", kind=Kind.NUMBER, may_be_missing=False, minimum=500.0, maximum=3e6, unit="$")
 BANK = Feature(name="Bank", kind=Kind.CATEGORY, categories=("A", "B"), example="A")
@@ -166,3 +167,17 @@ def test_only_what_was_moved_is_asked_about():
 def test_odds_are_whole_cases():
     assert odds(0.38) == (38, 100) and odds(0.004) == (4, 1000)
     assert odds(0.0) is None and odds(1.0) is None
+
+
+def test_that_it_fits_is_said_of_similar_cases_alone():
+    similar = Similar(count=50, low=0.3, high=0.4, observed=0.36, observed_low=0.3, observed_high=0.5)
+
+    def said(chance, *codes):
+        notes = [Problem(code=code, message="", field="Bank") for code in codes]
+        prediction = Prediction(value="bad", probability=chance, probabilities={"bad": chance}, notes=notes)
+        return similar_sentence(page_in("en"), similar, "bad", prediction)
+
+    assert "That fits: of all such cases it may be anything" in said(0.35, "category_rare")
+    assert "fit" not in said(0.35, "category_unseen")
+    assert "none was scored so high; of the 50" in said(0.45) and "fit" not in said(0.45)
+    assert "none was scored so low; of the 50" in said(0.2) and "fit" not in said(0.2)

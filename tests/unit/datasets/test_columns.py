@@ -95,7 +95,9 @@ def test_nan_is_not_known() -> None:
 def test_a_matrix_gives_its_columns_in_any_order() -> None:
     stacked = Stacked(np.arange(6, dtype=np.float32).reshape(2, 3), {"a": 0, "b": 1, "c": 2})
     assert stacked.in_order(["c", "a"]).tolist() == [[2, 0], [5, 3]]
+    assert stacked.in_order(["a", "b", "c"]).tolist() == [[0, 1, 2], [3, 4, 5]]
     del stacked["b"]
+    assert stacked.in_order(["a", "c"]).tolist() == [[0, 2], [3, 5]]
     stacked["d"] = np.array([[7], [8]], np.float32)
     assert {name: column.ravel().tolist() for name, column in stacked.items()} == {
         "a": [0, 3],

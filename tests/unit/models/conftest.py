@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from rowcast.datasets.profile.profiling import measure, with_ranges
 from rowcast.datasets.schema import MISSING_TOKENS, FeatureSchema
 from rowcast.models.bundle.contents import Bundle, load
 from rowcast.models.train.training import train
+from rowcast.models.tune.concluding import conclude
+from rowcast.models.tune.proposing import GENERATION
+from rowcast.models.tune.trials import run_trials
 
 HASH = "0" * 64
 
@@ -55,6 +58,36 @@ class Workshop:
             bundle_prefix="bundles/task",
             threads=2,
         )
+
+    def tune(self, target: str, trials: int, finished: Sequence[dict[str, Any]] = (), **asked: Any) -> list[Any]:
+        """Trials in addition to those finished, as a coordinator has them run."""
+        known = list(finished)
+        while len(known) < trials:
+            start = len(known) // GENERATION * GENERATION
+            known += self.run_trials(target, list(range(start, start + GENERATION)), known, trials=trials, **asked)
+        return known
+
+    def run_trials(
+        self, target: str, numbers: list[int], finished: Sequence[dict[str, Any]], **asked: Any
+    ) -> list[Any]:
+        storage, arguments = LocalStorage(self.root / "storage"), self._search(target, **asked)
+        found = run_trials(storage, self.progress.append, finished=finished, numbers=numbers, **arguments)
+        return list(found["trials"])
+
+    def conclude(self, target: str, trials: list[dict[str, Any]], **asked: Any) -> dict[str, Any]:
+        storage, arguments = LocalStorage(self.root / "storage"), self._search(target, trials=len(trials), **asked)
+        return conclude(storage, self.progress.append, trials=trials, bundle_prefix="bundles/task", **arguments)
+
+    def _search(self, target: str, **asked: Any) -> dict[str, Any]:
+        assert self.schema is not None
+        return {
+            "request": {"dataset": "shop", "target": target, **asked},
+            "content_hash": HASH,
+            "dataset_number": 3,
+            "schema": self.schema.model_dump(mode="json"),
+            "scores_prefix": "searches/task",
+            "threads": 1,
+        }
 
     def folder(self, algorithm: str) -> Path:
         return self.root / "storage" / "bundles" / "task" / algorithm

@@ -46,9 +46,9 @@ def some_inputs(seed: int = 0) -> dict[str, Column]:
     }
 
 
-def fitted(style: Style, problem: Problem = Problem.BINARY) -> tuple[Encoder, Floats]:
+def fitted(style: Style, problem: Problem = Problem.BINARY, clip: bool = False) -> tuple[Encoder, Floats]:
     y = np.random.default_rng(1).integers(0, 2, ROWS)
-    return fit_encoder(FEATURES, some_inputs(), y, problem, style, seed=0)
+    return fit_encoder(FEATURES, some_inputs(), y, problem, style, seed=0, clip=clip)
 
 
 def onnx_of(encoder: Encoder) -> OnnxRuntime:
@@ -67,7 +67,8 @@ def test_onnx_gives_the_same_matrix(style: Style, problem: Problem) -> None:
 
 
 ENCODERS = {style: fitted(style)[0] for style in Style}
-ONNX = {style: onnx_of(encoder) for style, encoder in ENCODERS.items()}
+CLIPPING = {style: fitted(style, clip=True)[0] for style in Style}
+ONNX = {style: (onnx_of(ENCODERS[style]), onnx_of(CLIPPING[style])) for style in Style}
 NUMBER = st.floats(width=32, allow_infinity=False, min_value=-(2.0**100), max_value=2.0**100) | st.just(float("nan"))
 
 
@@ -85,8 +86,22 @@ def test_any_row_is_encoded_alike(
     values = [np.array([value], dtype=np.float32) for value in [*numbers, *days]]
     columns: list[Column] = [*values, *(Labels.of(np.array([text], dtype=object)) for text in (colour, town))]
     row = {feature.name: column for feature, column in zip(FEATURES, columns, strict=True)}
-    native = ENCODERS[style].transform(row)
-    assert np.allclose(native, ONNX[style].run(feeds(row)), rtol=0, atol=2e-6, equal_nan=True)
+    for encoder, onnx in zip((ENCODERS[style], CLIPPING[style]), ONNX[style], strict=True):
+        assert np.allclose(encoder.transform(row), onnx.run(feeds(row)), rtol=0, atol=2e-6, equal_nan=True)
+
+
+def test_outliers_are_clipped_but_what_is_rare_is_kept() -> None:
+    features = [Feature(name="n", kind=Kind.NUMBER), Feature(name="mostly 0", kind=Kind.NUMBER)]
+    features.append(Feature(name="rare", kind=Kind.FLAG))
+    rare = np.zeros(1000, dtype=np.float32)
+    rare[:2] = 1.0
+    inputs: dict[str, Column] = {"n": np.arange(1000, dtype=np.float32), "mostly 0": rare * 7, "rare": rare}
+    encoder, matrix = fit_encoder(features, inputs, rare.astype(int), Problem.BINARY, Style.BOOSTER, 0, clip=True)
+    assert (matrix[:, 0].min(), matrix[:, 0].max()) == (5.0, 994.0)
+    assert (matrix[:, 1].max(), matrix[:, 2].max()) == (7.0, 1.0)
+    far = {"n": np.array([-1e9, 1e9, np.nan], dtype=np.float32), "mostly 0": rare[:3], "rare": rare[:3]}
+    again = Encoder.from_json(encoder.to_json()).transform(far)
+    assert again[:2, 0].tolist() == [5.0, 994.0]
 
 
 def test_only_boosters_see_what_is_missing() -> None:

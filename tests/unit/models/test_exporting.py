@@ -43,7 +43,7 @@ class NotExportable(LinearModel):
 def gate(model: Any, inputs: dict[str, Column]) -> Any:
     y: NDArray[Any] = np.array([0, 1] * 50)
     encoder, _ = fit_encoder(FEATURES, inputs, y, Problem.BINARY, Style.BOOSTER, 0)
-    return export([Member(encoder, model)], FEATURES, Problem.BINARY, inputs, seed=0)
+    return export([Member(encoder, model, "linear")], FEATURES, Problem.BINARY, inputs, seed=0)
 
 
 WEIGHTS = {"weights": np.array([[1.0], [2.0]]), "intercept": np.array([0.5]), "means": np.zeros(2)}

@@ -15,7 +15,7 @@ FEATURES = [Feature(name=name, kind=Kind.NUMBER) for name in ("useful", "weak", 
 
 def member(problem: Problem) -> Member:
     encoder = Encoder([feature.name for feature in FEATURES], [], [], [float("nan")] * 3)
-    return Member(encoder, LinearModel(problem, np.array([[3.0], [0.3], [0.0]]), np.zeros(1), np.zeros(3)))
+    return Member(encoder, LinearModel(problem, np.array([[3.0], [0.3], [0.0]]), np.zeros(1), np.zeros(3)), "linear")
 
 
 @pytest.mark.parametrize("problem", [Problem.BINARY, Problem.REGRESSION])

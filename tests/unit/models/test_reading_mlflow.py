@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from rowcast.adapters.tracking.reading import converted_at
-from rowcast.errors import InvalidInput
+from rowcast.errors import Conflict, InvalidInput
 
 FRAME = pd.DataFrame(np.random.default_rng(0).normal(5, 2, (200, 3)), columns=["a", "b b", "c"])
 LABEL = np.where(FRAME["a"] > 5, "good", "bad")
@@ -64,6 +64,16 @@ def test_what_is_pickled_is_refused_unread(form, tmp_path):
         converted_at(folder)
     assert caught.value.code == "model_pickled"
     assert not (tmp_path / "harm").exists()
+
+
+def test_what_is_pickled_is_converted_where_that_is_allowed(tmp_path):
+    model = LogisticRegression().fit(FRAME, LABEL)
+    folder = saved(mlflow.sklearn, model, tmp_path / "m", serialization_format="cloudpickle")
+    try:
+        converted, _, _ = converted_at(folder, pickled=True)
+    except Conflict:
+        pytest.skip("this machine lets no process be shut in")
+    assert (converted.classes, converted.parity.passed) == (["bad", "good"], True)
 
 
 def test_a_flavour_that_only_runs_is_refused_unrun(tmp_path):

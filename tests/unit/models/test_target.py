@@ -84,6 +84,16 @@ def test_targets_that_cannot_be_learned(make: Any, values: list[Any], recipe: di
     assert caught.value.problems[0].field in {"y", "positive_class"}
 
 
+def test_an_empty_target_is_called_empty() -> None:
+    for make, values, recipe in (
+        (labels, [""], {}),
+        (numbers, [np.nan], {}),
+        (numbers, [np.nan], {"problem": "regression"}),
+    ):
+        with pytest.raises(InvalidInput, match="has no values"):
+            make(values * 20, **recipe)
+
+
 def test_dates_are_no_target() -> None:
     with pytest.raises(InvalidInput) as caught:
         read_target(WrittenTarget(Kind.DATE, np.arange(20.0), None), Recipe(target="y"))

@@ -166,6 +166,23 @@ def test_a_time_column_tests_later_rows_and_drops_rows_without_a_time(workshop: 
     assert len(outcome["candidates"][0]["metrics"][0]["folds"]) == 3
 
 
+def test_where_a_date_or_a_year_matters_most_a_split_by_time_is_hinted_at(workshop: Any, loans: Any) -> None:
+    rows = loans()
+    days = [f"{1990 + i % 20}-03-01" for i in range(240)]
+    rows |= {"day": days, "year": [day[:4] for day in days], "late": [str(day > "2000") for day in days]}
+    workshop.put(rows)
+    for name in ("day", "year"):
+        asked = {"features": [name, "term"], "folds": 2, "algorithms": ["lightgbm"]}
+        (hint,) = [said for said in workshop.train("late", **asked)["warnings"] if said.startswith(name)]
+        assert f"--time-column {name})" in hint
+    in_time = workshop.train(
+        "outcome", features=["since", "term"], folds=2, algorithms=["lightgbm"], time_column="since"
+    )
+    assert not any("--time-column" in said for said in in_time["warnings"])
+    usual = workshop.train("outcome", features=FEATURES, folds=2, algorithms=["lightgbm"])
+    assert not any("--time-column" in said for said in usual["warnings"])
+
+
 def test_kinds_are_read_again(workshop: Any, loans: Any) -> None:
     workshop.put(loans())
     workshop.train("outcome", features=["term", "town"], kinds={"term": "category"}, algorithms=["linear"])
@@ -226,7 +243,7 @@ def test_feature_names_may_be_those_of_outputs(workshop: Any, loans: Any) -> Non
 
 
 def test_the_profile_is_never_asked_for_columns_nobody_wants(workshop: Any, loans: Any, monkeypatch: Any) -> None:
-    from rowcast.models.train import training
+    from rowcast.models.train import preparing
 
     workshop.put(loans())
     asked: list[str] = []
@@ -235,7 +252,7 @@ def test_the_profile_is_never_asked_for_columns_nobody_wants(workshop: Any, loan
         asked.extend(schema.names)
         return TableProfile(row_count=240, columns=[])
 
-    monkeypatch.setattr(training, "profile", profile)
+    monkeypatch.setattr(preparing, "profile", profile)
     workshop.train("outcome", features=["term", "town"], preset="fast")
     assert asked == ["term", "town", "outcome"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from rowcast.models.evaluate.intervals import wilson
 from rowcast.scoring.banding import MOST_KEPT, Outcomes
+from rowcast.scoring.views import Similar
 
 
 def outcomes(count: int, seed: int = 0) -> tuple[Outcomes, np.ndarray, np.ndarray]:
@@ -55,6 +57,16 @@ def test_few_rows_say_nothing_and_many_are_thinned_out() -> None:
     assert near is not None
     assert near.count == 500
     assert near.observed == pytest.approx(0.4, abs=0.1)
+
+
+def test_only_what_is_beyond_all_rows_is_beyond_the_closest() -> None:
+    for count in (60, 4000, MOST_KEPT * 3 + 1):
+        found, scores, _ = outcomes(count)
+        for score, beyond in ((scores.min(), None), (scores.max(), None), (0.5, None), (-0.1, "low"), (1.1, "high")):
+            near = found.near(float(score))
+            assert near is not None
+            assert near.low <= near.high
+            assert Similar(**msgspec.to_builtins(near)).beyond(float(score)) == beyond
 
 
 @pytest.mark.parametrize("count", [1000, 5000])

@@ -36,7 +36,7 @@ from rowcast.scoring.directory import VersionKey
 from rowcast.scoring.loaded import LoadedModel, open_model
 from rowcast.scoring.reasons import code_of
 from rowcast.scoring.requests import decode
-from rowcast.scoring.unfamiliar import notes
+from rowcast.scoring.unfamiliar import _end, notes
 from rowcast.scoring.views import Predictions
 
 ADDITIVE = ("linear", "lightgbm", "xgboost", "catboost")
@@ -238,6 +238,12 @@ def test_what_the_model_has_never_seen_is_said_beside_the_answer(opened: Any, pr
         assert said[2] == "state is 大阪, which the model has never seen; it was treated like the rarest ones."
         assert said[3].startswith(f"town is {'x' * 60}…, which")
         assert predict(principal, model, None, [rows[0]]).predictions[0].notes is None
+
+
+def test_a_year_has_no_separator() -> None:
+    assert [_end(end) for end in (1971.0, 2014.0, 12_000.0, -0.5, "2014-01-02")] == [
+        "1971", "2014", "12,000", "-0.5", "2014-01-02",
+    ]  # fmt: skip
 
 
 def test_of_a_column_with_very_many_categories_the_model_says_which_it_knows() -> None:

@@ -156,10 +156,12 @@ def test_leftovers_of_killed_processes_are_removed(database, storage, add_task, 
     alter(database, task_id, state=state)
     storage.put(f"uploads/{task_id}", b"table")
     storage.put(f"bundles/{task_id}/1/lightgbm/manifest.json", b"{}")
+    storage.put(f"searches/{task_id}/0.npz", b"scores")
 
     remove_leftovers(database, storage)
 
     assert storage.exists(f"uploads/{task_id}") is upload
+    assert storage.exists(f"searches/{task_id}/0.npz") is bundle
     assert storage.exists(f"bundles/{task_id}/1/lightgbm/manifest.json") is bundle
 
 

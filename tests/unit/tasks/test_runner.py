@@ -13,6 +13,7 @@ from rowcast.errors import Cancelled, InvalidInput, Unavailable
 from rowcast.tables import now
 from rowcast.tasks import claims
 from rowcast.tasks.handlers import Handler, Limits
+from rowcast.tasks.ports import COMPUTE_AWAY
 from rowcast.tasks.recovery import sweep
 from rowcast.tasks.runner import Runner
 from rowcast.tasks.tables import TaskRow
@@ -116,6 +117,19 @@ def test_what_may_pass_is_tried_again_until_there_is_no_attempt_left(database, a
     assert bakery.notes == ["work", "work", "work", "abandon"]
     stored = row(database, task_id)
     assert (stored.state, stored.error["code"], stored.attempts) == ("failed", "storage_full", 3)
+
+
+def test_a_task_waits_for_as_long_as_no_job_can_be_started(database, add_task, start):
+    def work(task, bench):
+        raise Unavailable(COMPUTE_AWAY, "The cluster does not answer.")
+
+    bakery, task_id = Bakery(work), add_task()
+    for _ in range(5):
+        start(bakery, task_id)
+        with database.transaction() as session:
+            session.get_one(TaskRow, task_id).due_at = None
+
+    assert (row(database, task_id).state, bakery.notes) == ("queued", ["work"] * 5)
 
 
 def test_each_wait_is_longer(database, add_task, start):

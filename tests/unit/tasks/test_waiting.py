@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
@@ -112,6 +113,32 @@ def test_one_request_that_cannot_be_handled_takes_no_other_with_it():
 
     assert outcomes[:3] + outcomes[4:] == [0, 2, 4, 8]
     assert (type(outcomes[3]).__name__, outcomes[3].code) == ("Internal", "fault")
+
+
+def test_nothing_is_done_for_who_gave_up_before_it_began():
+    begun, go_on, seen = threading.Event(), threading.Event(), []
+
+    def handle(take):
+        begun.set()
+        go_on.wait()
+        seen.extend(take())
+        return [None] * len(take())
+
+    grouping = Grouping("test", handle, Wording(("full", "Full."), ("fault", "Ours.")))
+    grouping.start()
+
+    async def one_gives_up():
+        patient, hasty = asyncio.ensure_future(grouping.ask("patient")), asyncio.ensure_future(grouping.ask("hasty"))
+        await asyncio.to_thread(begun.wait)
+        hasty.cancel()
+        await asyncio.wait([hasty])
+        go_on.set()
+        await patient
+
+    asyncio.run(one_gives_up())
+    grouping.close()
+
+    assert seen == ["patient"]
 
 
 def test_a_task_that_waits_for_another_attempt_says_why(database, lookups, add_task, ann):

@@ -61,6 +61,10 @@ class LocalCompute:
         self._niceness = niceness
         self._command = tuple(command)
 
+    @property
+    def slots(self) -> int:
+        return self._threads
+
     def run(
         self,
         job: str,

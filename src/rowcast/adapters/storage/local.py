@@ -104,7 +104,7 @@ class LocalStorage:
             shutil.copyfile(source, draft)
             self._publish(draft, target)
 
-    def link(self, key: str) -> str | None:
+    def link(self, key: str, filename: str) -> str | None:
         return None
 
     def exists(self, key: str) -> bool:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,6 +19,7 @@ from obstore.store import S3Store
 
 from rowcast.adapters.storage.failures import translated
 from rowcast.adapters.storage.keys import missing, parts_of
+from rowcast.adapters.storage.signing import signed_link
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
@@ -34,10 +35,15 @@ LARGEST_COPY = 2**30
 done, and a request in which nothing moves is given up."""
 
 LINK_SECONDS = 900
+_REGION = "us-east-1"
+"""Where no region is named, for obstore too."""
 
 _CHUNK = 2**20
 _AT_ONCE = 4
 _NOTHING = ".ping"
+_RETRY_SECONDS = 60
+_RETRIES = 100
+"""More than fit in: the pauses between them grow by chance, and ten may be over while a service restarts."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ class S3Storage:
 
     def __init__(self, bucket: str, prefix: str, access: Access, *, scratch: Path | None = None) -> None:
         self._scratch = scratch
-        self._store = _store(bucket, prefix, access, access.endpoint, stalled="120s", retries=10)
+        self._access = access
+        self._store = _store(bucket, prefix, access, access.endpoint, stalled="120s", retries=_RETRIES)
         self._quick = _store(bucket, prefix, access, access.endpoint, stalled="5s", retries=1)
         self._public = _store(bucket, prefix, access, access.public_endpoint) if access.public_endpoint else None
 
@@ -131,12 +138,24 @@ class S3Storage:
             with translated(key):
                 obstore.copy(self._store, source, target)
 
-    def link(self, key: str) -> str | None:
+    def link(self, key: str, filename: str) -> str | None:
         path = _path(key)
         if self._public is None:
             return None
         with translated(key):
-            return obstore.sign(self._public, "GET", path, timedelta(seconds=LINK_SECONDS))
+            address = obstore.sign(self._public, "GET", path, timedelta(seconds=LINK_SECONDS))
+        access = self._access
+        if not access.secret_key:  # a machine's role signs, whose keys are not ours to see
+            return address
+        return signed_link(
+            address.partition("?")[0],
+            filename,
+            region=access.region or _REGION,
+            access_key=access.access_key,
+            secret_key=access.secret_key,
+            seconds=LINK_SECONDS,
+            moment=datetime.now(UTC),
+        )
 
     def exists(self, key: str) -> bool:
         path = _path(key)
@@ -241,7 +260,7 @@ def _store(
                 "connect_timeout": "5s",
                 "read_timeout": stalled,
             },
-            retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=60)},
+            retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
         )
 
 

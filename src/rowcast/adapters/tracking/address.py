@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rowcast.errors import Unavailable
+from rowcast.models.mirroring import Pages
 from rowcast.tasks.mirroring import Tracking
 
 _PING_SECONDS = 3.0
@@ -18,6 +19,12 @@ _PORTS = {"http": 80, "https": 443}
 def tracking_at(url: str) -> Tracking:
     """The store at an address: ``http(s)://`` is an MLflow server, ``sqlite:///`` a file with a folder beside it."""
     return Tracking(url, hashlib.sha256(without_password(url).encode()).hexdigest(), partial(_ping, url))
+
+
+def pages_of(url: str, public_url: str) -> Pages:
+    """The same store for people: by ``public_url`` where it is given, else by its own address if that is a server's."""
+    shown = public_url or (url if urlsplit(url).scheme in _PORTS else "")
+    return Pages(tracking_at(url).store, without_password(shown))
 
 
 def without_password(url: str) -> str:

@@ -4,15 +4,16 @@ between making something and telling of it is followed by one that finds it."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from rowcast.adapters.tracking.connection import artifacts_beside, connect
-from rowcast.adapters.tracking.runs import MODEL_ID, Training, run_of
+from rowcast.adapters.tracking.runs import MODEL_ID, Training, failed_run_of, run_of
 from rowcast.datasets.ports import Storage
 from rowcast.errors import RowcastError, Unavailable
 
@@ -33,43 +34,57 @@ def mirror(
     *,
     public_url: str,
     began_ms: dict[str, int],
+    trials: dict[str, list[dict[str, Any]]],
     gone: list[dict[str, Any]],
     freed: list[tuple[str, str]],
     changes: list[dict[str, Any]],
+    failed: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Do what ``models.mirroring.Behind`` says. ``done`` are versions as MLflow has them now; ``refused`` those that it
-    will not have, each with a word why; ``stopped`` says why the rest was left, None when all was done.
+    """Do what ``models.mirroring.Behind`` says, of trainings that began then and of searches with these trials, both by
+    the id of their task. ``done`` are versions as MLflow has them now, ``runs`` the runs of
+    trainings without one; ``refused`` are those that it will not have, each with a word why; ``stopped`` says why the
+    rest was left, None when all was done.
 
     Raises:
         Unavailable: MLflow does not answer.
     """
     try:
         client = connect(tracking_url)
-        mirroring = _Mirroring(client, storage, artifacts_beside(tracking_url), public_url, began_ms)
+        mirroring = _Mirroring(client, storage, artifacts_beside(tracking_url), public_url, began_ms, trials)
         mirroring.remove(gone, freed)
     except Exception as error:
         raise Unavailable("mlflow_unavailable", f"MLflow does not answer as it should ({_word(error)}).") from error
-    done: dict[str, Any] = {}
-    refused: dict[str, str] = {}
-    for change in changes:
+    outcome: dict[str, Any] = {"done": {}, "runs": {}, "refused": {}, "stopped": None}
+    work: list[tuple[str, str, Callable[[], Any]]] = [
+        ("done", change["version_id"], partial(mirroring.apply, change)) for change in changes
+    ]
+    work += [("runs", one["training_id"], partial(mirroring.tell_failed, one)) for one in failed]
+    for kind, id_, do in work:
         try:
-            done[change["version_id"]] = mirroring.apply(change)
+            outcome[kind][id_] = do()
         except Exception as error:  # noqa: BLE001  (what is done is told in any case)
             if not _about_one(error):
-                return {"done": done, "refused": refused, "stopped": _word(error)}
-            refused[change["version_id"]] = _word(error)
-    return {"done": done, "refused": refused, "stopped": None}
+                return {**outcome, "stopped": _word(error)}
+            outcome["refused"][id_] = _word(error)
+    return outcome
 
 
 class _Mirroring:
     def __init__(
-        self, client: Any, storage: Storage, artifacts: str | None, public_url: str, began_ms: dict[str, int]
+        self,
+        client: Any,
+        storage: Storage,
+        artifacts: str | None,
+        public_url: str,
+        began_ms: dict[str, int],
+        trials: dict[str, list[dict[str, Any]]],
     ) -> None:
         self._client = client
         self._storage = storage
         self._artifacts = artifacts
         self._public_url = public_url
         self._began_ms = began_ms
+        self._trials = trials
 
     def remove(self, gone: list[dict[str, Any]], freed: list[tuple[str, str]]) -> None:
         """Remove versions, whole models, and aliases that point nowhere."""
@@ -93,12 +108,21 @@ class _Mirroring:
                 self._point(known, alias)
         return {**known, "aliases": change["aliases"]}
 
+    def tell_failed(self, failed: dict[str, Any]) -> str:
+        """Have a run of a training that made no version; its id."""
+        where = failed["model_id"] or failed["training_id"]
+        training = self._training(where, failed["began_ms"], failed)
+        return failed_run_of(training, failed)
+
+    def _training(self, model_id: str, began_ms: int, made: dict[str, Any]) -> Training:
+        trials = self._trials.get(made["training_id"], [])
+        return Training(self._client, self._artifacts, self._public_url, model_id, began_ms, made, trials)
+
     def _register(self, change: dict[str, Any]) -> dict[str, Any]:
         made, model_id = change["made"], change["model_id"]
         with self._storage.local_folder(made["bundle_key"]) as bundle:
             began = self._began_ms.get(made["training_id"], made["created_ms"])
-            training = Training(self._client, self._artifacts, self._public_url, model_id, began, made)
-            run_id = run_of(training, change["version_id"], bundle)
+            run_id = run_of(self._training(model_id, began, made), change["version_id"], bundle)
         name = self._registered_model(model_id, made)
         found = self._client.search_model_versions(f"name='{name}' and run_id='{run_id}'")
         version = found[0] if found else self._registered_version(name, run_id, change)

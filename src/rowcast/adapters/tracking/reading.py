@@ -1,4 +1,4 @@
-"""The job that makes a bundle of a model that is registered in MLflow. No code of the model is run."""
+"""The job that makes a bundle of a model that is registered in MLflow. No code of the model is run here."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.types.schema import ColSpec, DataType, TensorSpec
 
 from rowcast.adapters.tracking.connection import connect
+from rowcast.adapters.tracking.sandbox import without_pickle
 from rowcast.datasets.ports import Storage
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.errors import InvalidInput, NotFound, RowcastError, Unavailable
@@ -34,6 +35,7 @@ _KINDS: dict[Any, Kind] = {
     DataType.string: Kind.CATEGORY,
     **dict.fromkeys(_NUMBERS, Kind.NUMBER),
 }
+_PICKLED = ".pkl"
 _GONE = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 
 _CONVERTERS: dict[tuple[str, str], Callable[[Path, Foreign], Converted]] = {
@@ -48,9 +50,9 @@ _CONVERTERS: dict[tuple[str, str], Callable[[Path, Foreign], Converted]] = {
 """By flavour and by the ending of the file that it is in."""
 
 
-def import_model(storage: Storage, url: str, *, reference: str, bundle_prefix: str) -> dict[str, Any]:
+def import_model(storage: Storage, url: str, *, reference: str, bundle_prefix: str, pickled: bool) -> dict[str, Any]:
     """The outcome of an import, as a training has one, with one candidate. ``reference`` is ``name``, ``name@alias`` or
-    ``name/version``.
+    ``name/version``; where it may be ``pickled``, the pickle is opened in the sandbox.
 
     Raises:
         NotFound: there is no such model, version or alias.
@@ -61,7 +63,7 @@ def import_model(storage: Storage, url: str, *, reference: str, bundle_prefix: s
     name, version = _found(client, reference)
     with TemporaryDirectory() as folder:
         place = _downloaded(name, version, folder)
-        converted, foreign, target = converted_at(place)
+        converted, foreign, target = converted_at(place, pickled=pickled)
     storage.delete(bundle_prefix)  # what an interrupted run of the same task left
     source = DatasetReference(name=f"mlflow:{name}", version=version, content_hash="")
     candidate = pack(converted, foreign, source, target, storage, f"{bundle_prefix}/{converted.algorithm}")
@@ -109,7 +111,7 @@ def _downloaded(name: str, version: int, folder: str) -> Path:
         raise Unavailable("mlflow_files_unavailable", message) from error
 
 
-def converted_at(place: Path) -> tuple[Converted, Foreign, str]:
+def converted_at(place: Path, *, pickled: bool = False) -> tuple[Converted, Foreign, str]:
     """The model in a folder of MLflow, what was said of it, and what its prediction is called."""
     try:
         described = Model.load(str(place))
@@ -123,6 +125,8 @@ def converted_at(place: Path) -> tuple[Converted, Foreign, str]:
         said = flavours.get(flavour)
         if said is not None:
             path = _file(place, str(said.get("pickled_model" if flavour == "sklearn" else "data", "")))
+            if pickled and path.suffix == _PICKLED:
+                path = without_pickle(path)
             return _converter(flavour, path)(path, foreign), foreign, _target(described)
     raise InvalidInput(
         "model_not_importable",
@@ -143,7 +147,8 @@ def _converter(flavour: str, path: Path) -> Callable[[Path, Foreign], Converted]
     if converter is None:
         message = (
             "It is pickled, and what is pickled runs code when it is read. Log it again with "
-            "serialization_format='skops', in the library's own format, or as ONNX."
+            "serialization_format='skops', in the library's own format, or as ONNX; or ask an administrator, who may "
+            "import it as it is where the operator allows that (ROWCAST_CONVERT_PICKLES)."
         )
         raise InvalidInput("model_pickled", message)
     return converter

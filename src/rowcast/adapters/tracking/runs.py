@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -17,6 +18,8 @@ from rowcast.adapters.tracking.plots import draw_all
 from rowcast.adapters.tracking.signature import frame_of, signature_of
 from rowcast.models.bundle import contents
 from rowcast.models.bundle.contents import Bundle
+from rowcast.models.recipe import Source, TrainingRequest
+from rowcast.models.tune.views import TuningRequest
 
 MODEL_ID = "rowcast.model_id"
 _VERSION_ID = "rowcast.version_id"
@@ -25,6 +28,8 @@ _PARENT = "rowcast.training"
 """On the run of a training that made several versions: its id."""
 
 _SCRIPT = Path(__file__).with_name("pyfunc_script.py")
+_TRIAL = "rowcast.trial"
+_MOST_RUNS = 10_000
 _LONGEST_TEXT = 5000
 _LONGEST_DIGEST = 36
 _NEEDED = ("mlflow", "onnxruntime", "numpy", "pandas")
@@ -33,7 +38,8 @@ _EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True)
 class Training:
-    """Where a version comes from; ``made`` is a ``models.mirroring.Version``. Moments are milliseconds since 1970."""
+    """Where a version comes from, or would have; ``made`` is a ``models.mirroring.Version`` or ``Failed``. Moments are
+    milliseconds since 1970."""
 
     client: Any
     artifacts: str | None
@@ -41,13 +47,16 @@ class Training:
     model_id: str
     began_ms: int
     made: dict[str, Any]
+    trials: Sequence[dict[str, Any]] = ()
+    """Of a search, each a ``models.tune.views.TrialResult`` with ``ended_ms``."""
 
 
 def run_of(training: Training, version_id: str, folder: Path) -> str:
     """The finished run of the version whose bundle is in a folder."""
     bundle = contents.load(folder)
     experiment_id = _experiment(training)
-    parent = _parent_run(training, experiment_id, bundle) if training.made["siblings"] > 1 else None
+    several = training.made["siblings"] > 1 or training.trials
+    parent = _parent_run(training, experiment_id, bundle) if several else None
     run = _run(training, experiment_id, (_VERSION_ID, version_id), _run_tags(training, bundle, parent))
     run_id: str = run.info.run_id
     if run.info.status != "FINISHED":
@@ -55,6 +64,33 @@ def run_of(training: Training, version_id: str, folder: Path) -> str:
         _log_dataset(training, run_id, bundle)
         _log_artifacts(training, run_id, bundle)
         training.client.set_terminated(run_id, "FINISHED", training.made["created_ms"])
+    return run_id
+
+
+def failed_run_of(training: Training, failed: dict[str, Any]) -> str:
+    """The ended run of a training that made no version: a ``models.mirroring.Failed``."""
+    model, training_id, request = failed["model"], failed["training_id"], failed["request"]
+    tags = {
+        "mlflow.runName": f"{model} training {training_id[:8]}",
+        "mlflow.user": failed["created_by"],
+        "mlflow.source.name": "rowcast",
+        "rowcast.model": model,
+        _TRAINING_ID: training_id,
+        "rowcast.dataset": f"{request['dataset']}@{request['dataset_version']}",
+    }
+    told = {MODEL_ID: failed["model_id"], "rowcast.error": failed["error"]}
+    if training.public_url:
+        told["rowcast.url"] = f"{training.public_url}/api/v1/tasks/{training_id}"
+    tags |= {name: value for name, value in told.items() if value is not None}
+    experiment_id = _experiment(training)
+    run = _run(training, experiment_id, (_PARENT, training_id), tags)
+    run_id: str = run.info.run_id
+    if run.info.status != failed["status"]:
+        asked = (TuningRequest if failed["kind"] == "tune" else TrainingRequest).model_validate(request)
+        params = asked.model_dump(mode="json", exclude_defaults=True, exclude=set(Source.model_fields))
+        training.client.log_batch(run_id, params=[Param(name, _written(value)) for name, value in params.items()])
+        _log_trials(training, experiment_id, run_id)
+        training.client.set_terminated(run_id, failed["status"], failed["ended_ms"])
     return run_id
 
 
@@ -83,7 +119,7 @@ def _run(training: Training, experiment_id: str, key: tuple[str, str], tags: dic
 def _parent_run(training: Training, experiment_id: str, bundle: Bundle) -> str:
     """The run of the whole training, with what its versions have in common and the figures of the first, the best."""
     manifest, training_id = bundle.manifest, training.made["training_id"]
-    name = f"{training.made['model']} training {training_id[:8]}"
+    name = f"{training.made['model']} {'search' if training.trials else 'training'} {training_id[:8]}"
     run = _run(
         training, experiment_id, (_PARENT, training_id), {**_common_tags(training, bundle), "mlflow.runName": name}
     )
@@ -91,10 +127,53 @@ def _parent_run(training: Training, experiment_id: str, bundle: Bundle) -> str:
     if run.info.status != "FINISHED":
         recipe = manifest.recipe.model_dump(mode="json", exclude_defaults=True)
         params = [Param(key, _written(value)) for key, value in recipe.items()]
-        training.client.log_batch(run_id, _metrics(training, bundle), params)
+        training.client.log_batch(run_id, _metrics(training, bundle) + _estimate(training, bundle), params)
         _log_dataset(training, run_id, bundle)
+        _log_trials(training, experiment_id, run_id)
         training.client.set_terminated(run_id, "FINISHED", training.made["created_ms"])
     return run_id
+
+
+def _log_trials(training: Training, experiment_id: str, parent: str) -> None:
+    """A run for each trial, under that of the search; those that a killed process had ended are passed over."""
+    if not training.trials:
+        return
+    query = f"tags.`mlflow.parentRunId` = '{parent}'"
+    found = training.client.search_runs([experiment_id], query, ViewType.ACTIVE_ONLY, max_results=_MOST_RUNS)
+    known = {run.data.tags.get(_TRIAL): run for run in found}
+    for trial in training.trials:
+        run = known.get(str(trial["number"]))
+        if run is None or run.info.status == "RUNNING":
+            _log_trial(training, experiment_id, parent, trial, run)
+
+
+def _log_trial(training: Training, experiment_id: str, parent: str, trial: dict[str, Any], run: Any) -> None:
+    ended, client = trial["ended_ms"], training.client
+    if run is None:
+        tags = {
+            "mlflow.parentRunId": parent,
+            "mlflow.user": training.made["created_by"],
+            "mlflow.source.name": "rowcast",
+            MODEL_ID: training.model_id,
+            _TRAINING_ID: training.made["training_id"],
+            _TRIAL: str(trial["number"]),
+            "rowcast.algorithm": trial["algorithm"],
+            "rowcast.state": trial["state"],
+        }
+        tags |= {"rowcast.error": trial["failure"]["code"]} if trial["failure"] else {}
+        began = ended - round(trial["seconds"] * 1000)
+        run = client.create_run(experiment_id, began, tags, f"trial {trial['number']} {trial['algorithm']}")
+    told = {name: trial[name] for name in ("algorithm", "outliers", "imbalance", "selection")} | trial[
+        "hyperparameters"
+    ]
+    params = [Param(name, _written(value)) for name, value in told.items() if value is not None]
+    metrics = []
+    if trial["score"] is not None:
+        metrics = [Metric(trial["metric"], trial["score"], ended, 0)]
+        folds = enumerate(trial["fold_scores"], start=1)
+        metrics += [Metric(f"{trial['metric']}_fold", score, ended, fold) for fold, score in folds]
+    client.log_batch(run.info.run_id, metrics, params)
+    client.set_terminated(run.info.run_id, "FAILED" if trial["state"] == "failed" else "FINISHED", ended)
 
 
 def _common_tags(training: Training, bundle: Bundle) -> dict[str, str]:
@@ -163,6 +242,15 @@ def _metrics(training: Training, bundle: Bundle) -> list[Metric]:
             Metric(f"{metric.name}_fold", value, moment, fold) for fold, value in enumerate(metric.folds, start=1)
         ]
     return found
+
+
+def _estimate(training: Training, bundle: Bundle) -> list[Metric]:
+    """The figures of a search on rows that it never saw, as ``held_out_<name>``."""
+    if contents.EVALUATION not in bundle.manifest.files:
+        return []
+    study = contents.evaluation(bundle).get("study") or {"estimate": []}
+    moment = training.made["created_ms"]
+    return [Metric(f"held_out_{metric['name']}", metric["value"], moment, 0) for metric in study["estimate"]]
 
 
 def _log_dataset(training: Training, run_id: str, bundle: Bundle) -> None:

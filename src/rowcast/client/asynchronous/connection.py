@@ -44,6 +44,8 @@ class AsyncConnection:
             headers["Authorization"] = f"Bearer {credentials.api_key}"
         if credentials.session:  # the second says that no page elsewhere has sent it along
             headers |= {"Cookie": f"{SESSION_COOKIE}={credentials.session}", "X-Rowcast-Client": "python"}
+        if credentials.visitor:
+            headers["X-Rowcast-Visitor"] = credentials.visitor
         self._http = httpx2.AsyncClient(
             base_url=f"{credentials.url}/api/v1",
             headers=headers,

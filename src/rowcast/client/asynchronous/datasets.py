@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import httpx2
 
@@ -171,6 +172,23 @@ class AsyncDatasets:
             return parse(TableProfile, response)
         task = await self._tasks.wait(parse(Task, response), progress)
         return TableProfile.model_validate(task.result)
+
+    async def report(
+        self,
+        name: str,
+        *,
+        target: str | None = None,
+        version: Version = "latest",
+        progress: OnProgress | None = None,
+    ) -> str:
+        """The exploratory report as one HTML page: ``profile`` for people, to write to a file or show."""
+        path, key = f"{_version(name, version)}/report", str(uuid4())
+        params = {"target": target, "wait": 2 if progress else 30}
+        response = await self._connection.request("GET", path, params=params, wait=30, once=key)
+        if response.status_code == 202:  # under the same key the call then answers with what the task found
+            await self._tasks.wait(parse(Task, response), progress)
+            response = await self._connection.request("GET", path, params=params, wait=30, once=key)
+        return response.text
 
     async def preview(self, name: str, *, version: Version = "latest", limit: int = 20) -> Preview:
         """The first rows as they were written."""

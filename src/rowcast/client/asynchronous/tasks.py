@@ -16,6 +16,7 @@ from rowcast.client.asynchronous.connection import AsyncConnection, at
 from rowcast.client.rows import Chunk, encode, records
 from rowcast.client.uploads import OnProgress
 from rowcast.errors import Cancelled, TimedOut, Unavailable
+from rowcast.models.tune.views import TrialResult
 from rowcast.scoring.views import Predictions
 from rowcast.tasks.views import Figures, Task, TaskState
 
@@ -82,6 +83,10 @@ class AsyncTasks:
         """Ask a task to stop. It stays running for the moment it takes to do so."""
         response = await self._connection.request("POST", at("tasks", _id(task), "cancel"), repeatable=True)
         return parse(Task, response)
+
+    async def trials(self, task: str | Task) -> builtins.list[TrialResult]:
+        """The finished trials of a search by number, also while it runs."""
+        return await self._connection.all(TrialResult, at("tasks", _id(task), "trials"), None)
 
     async def figures(self) -> Figures:
         """How the queue is doing, for those who run the server."""

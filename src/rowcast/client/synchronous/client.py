@@ -42,6 +42,7 @@ from rowcast.client.uploads import OnProgress
 from rowcast.errors import RowcastError
 from rowcast.models.importing.request import ImportRequest
 from rowcast.models.recipe import RetrainRequest, TrainingRequest
+from rowcast.models.tune.views import TuningRequest, TuningResult
 from rowcast.models.views import Algorithm, TrainingResult
 from rowcast.scoring.views import Predictions, WhatIf
 from rowcast.tasks.views import Task
@@ -54,8 +55,9 @@ class Client:
 
     Address and key are taken from the arguments, else from ROWCAST_URL and ROWCAST_API_KEY, else from what `rowcast up`
     left in its data folder. With ``session``, the token of a browser's session, it calls as whoever is signed in there,
-    and with no key. Calls raise the errors of ``rowcast.errors``. Calls that are safe to repeat are, when the
-    connection fails or the server is busy. Use it as a context manager, or close it.
+    and with no key; ``visitor`` is then what the server told of where they come from. Calls raise the errors of
+    ``rowcast.errors``. Calls that are safe to repeat are, when the connection fails or the server is busy. Use it as a
+    context manager, or close it.
     """
 
     def __init__(
@@ -64,12 +66,13 @@ class Client:
         api_key: str | None = None,
         *,
         session: str | None = None,
+        visitor: str = "",
         timeout: float = 60.0,
         retries: Retries | int = 4,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         policy = Retries(limit=retries) if isinstance(retries, int) else retries
-        credentials = resolve(url, api_key) if session is None else of_session(url or DEFAULT_URL, session)
+        credentials = resolve(url, api_key) if session is None else of_session(url or DEFAULT_URL, session, visitor)
         self._connection = Connection(credentials, timeout=timeout, retries=policy, transport=transport)
         self.tasks = Tasks(self._connection)
         self.datasets = Datasets(self._connection, self.tasks)
@@ -131,6 +134,23 @@ class Client:
         """Train, wait, and return what came of it."""
         return self.result(self.wait(self.train(request, **fields), progress))
 
+    def tune(self, request: TuningRequest | None = None, /, **fields: Any) -> Task:
+        """Start a search for the best model: a TuningRequest, or its fields such as ``dataset="loans",
+        target="status", seconds=600``. See its trials with ``tasks.trials``.
+
+        Raises:
+            InvalidInput: a field is unknown or has no right value.
+        """
+        body = request_of(TuningRequest, request, fields)
+        return parse(Task, self._connection.request("POST", at("tunings"), json=body, once=True))
+
+    def tune_and_wait(
+        self, request: TuningRequest | None = None, /, *, progress: OnProgress | None = None, **fields: Any
+    ) -> TuningResult:
+        """Search, wait, and return what came of it."""
+        task = self.wait(self.tune(request, **fields), progress)
+        return TuningResult.model_validate(task.result)
+
     def retrain(
         self, model: str, number: int | None = None, request: RetrainRequest | None = None, /, **fields: Any
     ) -> Task:
@@ -141,17 +161,27 @@ class Client:
         path = at("models", name, "versions", chosen, "retrain")
         return parse(Task, self._connection.request("POST", path, json=body, once=True))
 
-    def import_model(self, source: str, *, model: str | None = None, promote: bool = False) -> Task:
+    def import_model(
+        self, source: str, *, model: str | None = None, promote: bool = False, pickled: bool = False
+    ) -> Task:
         """Start to make a model that is registered in MLflow (``name``, ``name@alias``, ``name/3``) a version of
-        ``model``, by default of the same name."""
-        body = request_of(ImportRequest, None, {"source": source, "model": model, "promote": promote})
+        ``model``, by default of the same name; for administrators, if it is ``pickled``, too."""
+        asked = {"source": source, "model": model, "promote": promote, "pickled": pickled}
+        body = request_of(ImportRequest, None, asked)
         return parse(Task, self._connection.request("POST", at("models", "import"), json=body, once=True))
 
     def import_model_and_wait(
-        self, source: str, *, model: str | None = None, promote: bool = False, progress: OnProgress | None = None
+        self,
+        source: str,
+        *,
+        model: str | None = None,
+        promote: bool = False,
+        pickled: bool = False,
+        progress: OnProgress | None = None,
     ) -> TrainingResult:
         """Import, wait, and return what came of it: one candidate without figures."""
-        return self.result(self.wait(self.import_model(source, model=model, promote=promote), progress))
+        task = self.import_model(source, model=model, promote=promote, pickled=pickled)
+        return self.result(self.wait(task, progress))
 
     def wait(
         self,
@@ -213,9 +243,7 @@ class Client:
 
     def _answer(self, model: str, body: bytes) -> Predictions:
         path, headers = at("models", model, "predict"), {"Content-Type": "application/json"}
-        return parse(
-            Predictions, self._connection.request("POST", path, content=body, headers=headers, repeatable=True)
-        )
+        return parse(Predictions, self._connection.request("POST", path, content=body, headers=headers, once=True))
 
     def _answer_later(self, model: str, body: bytes) -> Predictions:
         task = self.tasks.submit(model, body, wait=20)
@@ -232,6 +260,6 @@ class Client:
             at("models", model, "what-if"),
             content=question(row, variations),
             headers={"Content-Type": "application/json"},
-            repeatable=True,
+            once=True,
         )
         return parse(WhatIf, response)

@@ -45,6 +45,8 @@ class Connection:
             headers["Authorization"] = f"Bearer {credentials.api_key}"
         if credentials.session:  # the second says that no page elsewhere has sent it along
             headers |= {"Cookie": f"{SESSION_COOKIE}={credentials.session}", "X-Rowcast-Client": "python"}
+        if credentials.visitor:
+            headers["X-Rowcast-Visitor"] = credentials.visitor
         self._http = httpx2.Client(
             base_url=f"{credentials.url}/api/v1",
             headers=headers,

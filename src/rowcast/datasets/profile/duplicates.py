@@ -43,7 +43,7 @@ def _same_order(frame: pl.DataFrame, features: list[Feature]) -> list[TableWarni
         earlier = int(np.argmax(np.abs(correlation[later, :later])))
         strength = float(correlation[later, earlier])
         if abs(strength) >= SAME_ORDER:
-            found.append(_warning(features[later].name, features[earlier].name, f"rank correlation {strength:.3f}"))
+            found.append(_warning(features[later].name, features[earlier].name, strength))
     return found
 
 
@@ -58,11 +58,15 @@ def _same_names(frame: pl.DataFrame, features: list[Feature]) -> list[TableWarni
         _, first, codes = np.unique(values.fill_null("").to_numpy(), return_index=True, return_inverse=True)
         pattern = first[codes].tobytes()
         if pattern in seen:
-            found.append(_warning(feature.name, seen[pattern], "one to one"))
+            found.append(_warning(feature.name, seen[pattern], None))
         seen.setdefault(pattern, feature.name)
     return found
 
 
-def _warning(later: str, earlier: str, how: str) -> TableWarning:
+def _warning(later: str, earlier: str, correlation: float | None) -> TableWarning:
+    how = "one to one" if correlation is None else f"rank correlation {correlation:.3f}"
+    values: dict[str, str | int | float] = {"how": "one_to_one", "other": earlier}
+    if correlation is not None:
+        values |= {"how": "order", "correlation": round(correlation, 3)}
     message = f"{later} says nearly the same as {earlier} ({how}); one of them would do."
-    return TableWarning(code="near_duplicate", column=later, message=message, examples=[earlier])
+    return TableWarning(code="near_duplicate", column=later, message=message, examples=[earlier], values=values)

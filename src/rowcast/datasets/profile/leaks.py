@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,17 +34,17 @@ Mask = npt.NDArray[np.bool_]
 def leak_warnings(sample: TargetSample, columns: Sequence[ColumnProfile], target: str) -> list[TableWarning]:
     """A warning for each column that gives the target away, with the reason; training leaves these out."""
     others = [column for column in columns if column.name != target]
-    found = {c.name: message for c in others if (message := _presence(sample, c.name, target)) is not None}
-    for name, message in _too_good(others, is_number=sample.target.is_number, target=target):
-        found.setdefault(name, message)
-    return [
-        TableWarning(code="leak", column=column.name, message=found[column.name], exclude=True)
-        for column in others
-        if column.name in found
-    ]
+    found = {c.name: leak for c in others if (leak := _presence(sample, c.name, target)) is not None}
+    for leak in _too_good(others, is_number=sample.target.is_number, target=target):
+        found.setdefault(str(leak.column), leak)
+    return [found[column.name] for column in others if column.name in found]
 
 
-def _too_good(columns: Sequence[ColumnProfile], *, is_number: bool, target: str) -> Iterator[tuple[str, str]]:
+def _leak(name: str, message: str, values: Mapping[str, Any]) -> TableWarning:
+    return TableWarning(code="leak", column=name, message=message, exclude=True, values=values)
+
+
+def _too_good(columns: Sequence[ColumnProfile], *, is_number: bool, target: str) -> Iterator[TableWarning]:
     """Columns above a wide gap in the ladder of single-column predictions, as few against many.
 
     An association of ``CERTAIN`` is a leak when fewer than half of the columns come near it; one of ``SUSPICIOUS``
@@ -65,7 +66,8 @@ def _too_good(columns: Sequence[ColumnProfile], *, is_number: bool, target: str)
             f"{column.name} alone predicts {target} with a {measure} of {_strength(column):.3f}, far better than other "
             "columns: it was probably filled in or changed after the outcome. Training leaves it out."
         )
-        yield column.name, message
+        values = {"how": "alone", "target": target, "measure": measure, "strength": round(_strength(column), 3)}
+        yield _leak(column.name, message, values)
 
 
 def _strength(column: ColumnProfile) -> float:
@@ -76,7 +78,7 @@ def _error(column: ColumnProfile) -> float:
     return 1.0 - _strength(column)
 
 
-def _presence(sample: TargetSample, name: str, target: str) -> str | None:
+def _presence(sample: TargetSample, name: str, target: str) -> TableWarning | None:
     """Why being filled (or being empty) gives the class away; None when it does not."""
     if sample.target.is_number:
         return None
@@ -85,10 +87,11 @@ def _presence(sample: TargetSample, name: str, target: str) -> str | None:
     for mask, state in ((~missing, "filled"), (missing, "empty")):
         owner = _only_in_one_class(mask, sample)
         if owner is not None:
-            return (
+            message = (
                 f"{name} is {state} almost only where {target} is {owner!r}: it is known only after the outcome. "
                 "Training leaves it out."
             )
+            return _leak(name, message, {"how": state, "target": target, "class": owner})
     return None
 
 

@@ -72,13 +72,16 @@ def _about(feature: Feature, column: ColumnProfile, evidence: Evidence) -> Itera
 def _about_kind(feature: Feature, column: ColumnProfile) -> Iterator[TableWarning]:
     if feature.kind is Kind.IDENTIFIER:
         message = f"{column.name} tells rows apart and nothing else ({feature.reason}); training leaves it out."
-        yield TableWarning(code="identifier", column=column.name, message=message, exclude=True)
+        values = {"distinct": column.distinct, "known": column.count - column.missing}
+        yield TableWarning(code="identifier", column=column.name, message=message, exclude=True, values=values)
     if feature.kind is Kind.TEXT:
         message = f"{column.name} is {feature.reason}; training leaves it out."
-        yield TableWarning(code="free_text", column=column.name, message=message, exclude=True)
+        values = {"distinct": column.distinct, "known": column.count - column.missing}
+        yield TableWarning(code="free_text", column=column.name, message=message, exclude=True, values=values)
     if feature.kind is Kind.CATEGORY and column.distinct > MANY_CATEGORIES:
         message = f"{column.name} has {column.distinct:,} different categories; most are too rare to learn much from."
-        yield TableWarning(code="high_cardinality", column=column.name, message=message)
+        values = {"distinct": column.distinct}
+        yield TableWarning(code="high_cardinality", column=column.name, message=message, values=values)
 
 
 def _unreadable(feature: Feature, column: ColumnProfile, evidence: Evidence) -> TableWarning:
@@ -90,6 +93,7 @@ def _unreadable(feature: Feature, column: ColumnProfile, evidence: Evidence) -> 
     return TableWarning(
         code="unreadable_values", column=column.name, message=message,
         rows=list(evidence.unreadable_rows), examples=list(evidence.unreadable_examples),
+        values={"count": column.unreadable, "kind": feature.kind.value, "rows": rows},
     )  # fmt: skip
 
 
@@ -101,7 +105,8 @@ def _constant(column: ColumnProfile, evidence: Evidence) -> TableWarning | None:
     different = column.count - column.missing - evidence.values[0][1]
     but = "" if column.distinct <= 1 else f" but for {max(different, 1):,}"
     message = f"{column.name} has the same value in every row{but}; training leaves it out."
-    return TableWarning(code="constant", column=column.name, message=message, exclude=True)
+    values = {"how": "almost", "other": max(different, 1)} if but else {"how": "all"}
+    return TableWarning(code="constant", column=column.name, message=message, exclude=True, values=values)
 
 
 def _mostly_missing(column: ColumnProfile) -> TableWarning:
@@ -109,7 +114,8 @@ def _mostly_missing(column: ColumnProfile) -> TableWarning:
     exclude = share >= NOTHING_LEFT
     consequence = "; training leaves it out." if exclude else "."
     message = f"{column.name} is not known in {share:.1%} of the rows{consequence}"
-    return TableWarning(code="mostly_missing", column=column.name, message=message, exclude=exclude)
+    values = {"how": "left_out" if exclude else "kept", "share": share}
+    return TableWarning(code="mostly_missing", column=column.name, message=message, exclude=exclude, values=values)
 
 
 def _stray_values(column: ColumnProfile, evidence: Evidence) -> TableWarning | None:
@@ -122,8 +128,9 @@ def _stray_values(column: ColumnProfile, evidence: Evidence) -> TableWarning | N
     more = f" and {len(stray) - _SHOWN} more" if len(stray) > _SHOWN else ""
     message = f"{column.name} has values outside its evident set of codes: {named}{more}."
     return TableWarning(
-        code="stray_values", column=column.name, message=message, examples=[value for value, _ in stray[:_SHOWN]]
-    )
+        code="stray_values", column=column.name, message=message, examples=[value for value, _ in stray[:_SHOWN]],
+        values={"how": "more" if more else "all", "named": named, "other": max(0, len(stray) - _SHOWN)},
+    )  # fmt: skip
 
 
 def _beside_yes_and_no(evidence: Evidence) -> list[tuple[str, int]]:
@@ -155,15 +162,19 @@ def about_target(target: Feature, column: ColumnProfile, evidence: Evidence) -> 
     """Warnings about the column to be predicted."""
     if column.missing:
         message = f"The target {column.name} is not known in {column.missing:,} rows; training leaves these rows out."
-        yield TableWarning(code="missing_target", column=column.name, message=message)
+        yield TableWarning(code="missing_target", column=column.name, message=message, values={"count": column.missing})
     if target.kind not in (Kind.CATEGORY, Kind.FLAG) or not evidence.values:
         return
     value, count = evidence.values[-1]
     if len(evidence.values) == 2 and count < IMBALANCED_SHARE * evidence.known_count:
         share = count / evidence.known_count
         message = f"Only {share:.1%} of the rows have {value!r} as {column.name}: accuracy says little, PR AUC more."
-        yield TableWarning(code="imbalance", column=column.name, message=message, examples=[value])
+        values: dict[str, str | int | float] = {"share": share, "value": value}
+        yield TableWarning(code="imbalance", column=column.name, message=message, examples=[value], values=values)
     rare = [name for name, rows in evidence.values if rows < RARE_CLASS_ROWS]
     if rare:
         message = f"{len(rare)} classes of {column.name} have fewer than {RARE_CLASS_ROWS} rows: too few to learn."
-        yield TableWarning(code="rare_classes", column=column.name, message=message, examples=rare[:_SHOWN])
+        values = {"count": len(rare), "rows": RARE_CLASS_ROWS}
+        yield TableWarning(
+            code="rare_classes", column=column.name, message=message, examples=rare[:_SHOWN], values=values
+        )

@@ -171,7 +171,9 @@ def _cut(ragged: _Ragged) -> list[TableWarning]:
     if not ragged.padded_count:
         return []
     message = f"{ragged.padded_count:,} rows have empty cells beyond the header's last column; these were dropped."
-    return [TableWarning(code="ragged_rows", message=message, rows=ragged.padded)]
+    return [
+        TableWarning(code="ragged_rows", message=message, rows=ragged.padded, values={"count": ragged.padded_count})
+    ]
 
 
 def cell_too_long(row: int, max_bytes: int, field: str | None = None) -> InvalidInput:

@@ -38,9 +38,9 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _nameless(name: str, position: int) -> TableWarning:
     message = f"Column {position} has no name in the header; it is called {name} here."
-    return TableWarning(code="empty_header", column=name, message=message)
+    return TableWarning(code="empty_header", column=name, message=message, values={"position": position})
 
 
 def _repeated(name: str, original: str) -> TableWarning:
     message = f"The header has the name {original} more than once; this one is called {name} here."
-    return TableWarning(code="duplicate_header", column=name, message=message)
+    return TableWarning(code="duplicate_header", column=name, message=message, values={"original": original})

@@ -29,6 +29,7 @@ from rowcast.entrypoints.cli import (
     storage,
     tasks,
     training,
+    tuning,
     users,
 )
 from rowcast.entrypoints.cli.command import shared
@@ -50,6 +51,7 @@ def build(servers: Servers) -> typer.Typer:
     server.register(app, servers)
     app.add_typer(datasets.app, name="datasets")
     training.register(app)
+    tuning.register(app)
     prediction.register(app)
     file_prediction.register(app)
     app.add_typer(predictions.app, name="predictions")

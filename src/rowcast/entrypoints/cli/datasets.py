@@ -85,6 +85,31 @@ def profile(
     session.answer(found, lambda: _profile(found))
 
 
+@command(app, "report")
+def report(
+    session: Session,
+    dataset: ReferenceArgument,
+    target: Annotated[str | None, typer.Option(help="Column to predict: shows what relates to it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; NAME.html by default.")
+    ] = None,
+) -> None:
+    """Write the exploratory report: the table in figures and plots, as one HTML file to read, print or send."""
+    from rowcast.client.uploads import saved
+    from rowcast.entrypoints.cli.bars import progress_bar
+
+    name, number = versioned(dataset)
+    with progress_bar(session.notes, f"report on {name}") as progress:
+        page = session.client.datasets.report(name, target=target, version=number or "latest", progress=progress)
+    path = output or Path(f"{name}.html")
+    with saved(path) as file:
+        file.write(page.encode())
+    if session.json:
+        session.emit({"dataset": name, "path": str(path), "size_bytes": path.stat().st_size})
+    else:
+        session.say(f"Wrote the report on {dataset} to {path}.")
+
+
 @command(app, "dictionary")
 def dictionary(
     session: Session,

@@ -149,7 +149,7 @@ def farewell(client: Client, console: Console, first: Sequence[str], *, ends: bo
         "rowcast train YOUR --target COLUMN --promote",
         "rowcast predict YOUR FILE.csv --output predictions.csv",
         f"rowcast models show {NAME}",
-        f"rowcast policy preview {NAME} --good 0.2*GrAppv --bad -0.6*GrAppv",
+        f"rowcast policy preview {NAME} --good '0.2*GrAppv' --bad '-0.6*GrAppv'",
     ):
         console.print(f"  {line}", soft_wrap=True)
 

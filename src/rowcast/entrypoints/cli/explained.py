@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rowcast.entrypoints.cli.session import clean, prose
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 12
 _LEGENDS = {
-    "log_odds": "The longer the bar, the more it matters: + raises, - lowers. (The figures are log odds; from "
-    "those of an average case they lead to the model's score.)",
+    "log_odds": "The longer the bar, the more it matters: + raises, - lowers. (The figures are log odds.)",
     "number": "The longer the bar, the more it adds (+) or takes away (-). All together, and {base} with which the "
     "model begins whatever the case, they make the prediction.",
     "alone": "Each bar stands alone: what changes with a typical value instead. They do not add up.",
@@ -34,7 +33,8 @@ def show_reasons(console: Console, prediction: Prediction, *, legend: bool = Tru
     for line in note_lines(prediction.notes or ()):
         prose(console, line)
     if explained.similar is not None:
-        prose(console, similar_sentence(explained.similar, explained.of, prediction.probability or 0.0))
+        new = is_new(prediction.notes or ())
+        prose(console, similar_sentence(explained.similar, explained.of, prediction.probability or 0.0, new=new))
     elif explained.band is not None and explained.band.inside is not None:
         prose(console, band_sentence(explained.band, explained.band.inside))
     if not explained.reasons:
@@ -57,21 +57,30 @@ def note_lines(notes: Sequence[Problem]) -> list[str]:
     rare = [str(note.field) for note in notes if note.code == "category_rare"]
     lines = [f"Take this answer with care, it is about something new to the model: {new}"] if new else []
     if rare:
-        lines.append(f"Told the model nothing, being values too rare to learn from, or new: {', '.join(rare)}.")
+        lines.append(f"The model made nothing of {', '.join(rare)}: such values are too rare to learn from, or new.")
     return lines
 
 
-def similar_sentence(similar: Similar, of: str, probability: float) -> str:
+def is_new(notes: Iterable[Problem]) -> bool:
+    """Whether the answer is about something that the model never met, so that other cases say little about it."""
+    return any(note.code != "category_rare" for note in notes)
+
+
+def similar_sentence(similar: Similar, of: str, probability: float, *, new: bool = False) -> str:
     """``Checked on cases ...: of the 250 with the most similar probability (38.1 % to 47.6 %) 104 turned out ...``"""
     hits, shares = round(similar.observed * similar.count), (similar.low, similar.high, similar.observed)
     low, high, observed = (_percent(share, 1) for share in shares)
     likely = f"{_percent(similar.observed_low)} to {_percent(similar.observed_high)}"
+    far = similar.beyond(probability)
     said = (
-        "Checked on cases with a known outcome that the model had not learned from: of the "
-        f"{similar.count:,} with the most similar probability ({low} to {high}) {hits:,} turned out {of}, {observed}."
+        "Checked on cases with a known outcome that the model had not learned from: "
+        f"{f'none was scored so {far}; ' if far else ''}of the {similar.count:,} with the most similar probability "
+        f"({low} to {high}) {hits:,} turned out {of}, {observed}."
     )
+    if far:
+        return said
     if similar.observed_low <= probability <= similar.observed_high:
-        return f"{said} That fits: with so many cases the true share may be anything from {likely}."
+        return said if new else f"{said} That fits: of all such cases it may be anything from {likely}."
     return f"{said} That does not fit well: the true share is likely {likely}, so take the probability with care."
 
 

@@ -10,6 +10,7 @@ import typer
 from rowcast.entrypoints.cli.command import command
 from rowcast.entrypoints.cli.session import Session, clean
 from rowcast.entrypoints.cli.training import follow, next_step, started, wait
+from rowcast.entrypoints.cli.tuning import estimates, held_out_title
 from rowcast.entrypoints.cli.written import scalar, versioned
 
 if TYPE_CHECKING:
@@ -159,10 +160,11 @@ def import_from_mlflow(
     ],
     model: Annotated[str | None, typer.Option("--as", help="What it is called here; by default the same.")] = None,
     promote: Annotated[bool, typer.Option("--promote", help="Let it serve when done.")] = False,
+    pickled: Annotated[bool, typer.Option("--pickled", help="Take it even if it is pickled.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Start it and return.")] = False,
 ) -> None:
     """Make a model that is registered in MLflow a version here: ONNX, LightGBM, XGBoost, CatBoost, scikit-learn."""
-    task = session.client.import_model(source, model=model, promote=promote)
+    task = session.client.import_model(source, model=model, promote=promote, pickled=pickled)
     if no_wait:
         started(session, task)
         return
@@ -171,7 +173,7 @@ def import_from_mlflow(
         session.emit(result)
     else:
         session.say(f"{source} is {result.model}@{result.best_version} ({result.candidates[0].algorithm}).")
-        session.note(f"Next: {next_step(result)}")
+        session.note(f"Next: {next_step(session, result)}")
 
 
 @command(app, "algorithms")
@@ -274,6 +276,7 @@ def _detail(detail: ModelVersionDetail) -> RenderableType:
         for f in detail.feature_schema.features
     ]
     parts: list[RenderableType] = [clean("\n".join(line for line in about if line))]
+    parts += _found(detail)
     parts.append(table(("metric", "value (95 %)"), [(item.name, metric(item)) for item in detail.metrics]))
     if top := importance(detail.evaluation)[:IMPORTANT]:
         parts += ["What matters most:", chart(top)]
@@ -281,6 +284,21 @@ def _detail(detail: ModelVersionDetail) -> RenderableType:
     if detail.left_out:
         parts.append(left_out(detail.left_out))
     return Group(*parts)
+
+
+def _found(detail: ModelVersionDetail) -> list[RenderableType]:
+    """How good a search made it, which its own metrics flatter; nothing of a version that was trained."""
+    from rowcast.models.tune.views import Study
+
+    if "study" not in detail.evaluation:
+        return []
+    study = Study.model_validate(detail.evaluation["study"])
+    primary = detail.metrics[0].name if detail.metrics else ""
+    return [
+        held_out_title(study),
+        estimates(study, primary),
+        "By cross-validation, where what wins a search looks better than it is:",
+    ]
 
 
 def _example(value: str | float | bool | None) -> str | None:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _WORTH_SAYING = 0.001
 """Share of the best threshold's profit by which deciding case by case must exceed it to be spoken of."""
 
+_BELOW = (
+    "Dots are what cases did earn, which hangs on a few large ones. The best is marked where they are expected to earn "
+    "most, so dots may lie above it."
+)
+
 
 def _of_the_model(name: str) -> str:
     model, at, _ = name.partition("@")
@@ -194,7 +199,8 @@ def _preview(found: PolicyPreview) -> RenderableType:
     if found.colors:
         parts.append(_colors(found))
     if found.profit is not None:
-        parts.append(_curve(found.profit, recommends=not found.warnings))
+        by_profit = found.policy.bands is not None and found.policy.bands.measure == "profit"
+        parts.append(_curve(found.profit, recommends=not found.warnings and not by_profit))
     if found.warnings:
         parts.append(clean("\n".join(_warnings(found.warnings))))
     return Group(*parts)
@@ -257,8 +263,9 @@ def _curve(curve: ProfitCurve, *, recommends: bool) -> RenderableType:
     ]
     headers = ("threshold", "at", "accepted", "profit of all", "of each")
     title = f"Profit by threshold of the probability of {curve.of}; cases {curve.accepted} it are accepted:"
+    below = any(point.profit > curve.best.profit for point in curve.points)
     return Group(
-        clean("\n".join([title, *drawn])),
+        clean("\n".join([title, *drawn, *([_BELOW] if below else [])])),
         table(headers, rows, right=headers[1:]),
         clean(_expectation(curve, recommends)),
     )
@@ -279,4 +286,5 @@ def _expectation(curve: ProfitCurve, recommends: bool) -> str:
     more = curve.each.profit - curve.best.profit
     if recommends and more > abs(curve.best.profit) * _WORTH_SAYING:
         said += f" Decided on by the expected profit of each, all earned {money(more)} more: see --measure profit."
-    return f"{said} Left out: {counted(curve.unknown, 'case')} with an unknown amount." if curve.unknown else said
+    left_out = f"Left out: {counted(curve.unknown, 'case')} whose amounts cannot be computed."
+    return f"{said} {left_out}" if curve.unknown else said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from rowcast.entrypoints.cli.reading import Row, Rows, Unread
 from rowcast.entrypoints.cli.session import Session, clean
 from rowcast.entrypoints.cli.tables import counted, table
 from rowcast.entrypoints.cli.writing import CsvSink, JsonSink, Sink, columns_of, written
-from rowcast.errors import InvalidInput, Problem
+from rowcast.errors import InvalidInput, Problem, RowcastError
 from rowcast.models.decide.policy import Policy
 from rowcast.models.views import ModelVersionDetail, PolicyVersion
 from rowcast.scoring.views import Prediction, Predictions
@@ -47,6 +47,8 @@ class Run:
     dropped: dict[str, None] = field(default_factory=dict)
     answer: Predictions | None = None
     problems: list[Problem] = field(default_factory=list)
+    done: int = 0
+    """Rows that went through, with an answer or passed over."""
 
     def answers(self) -> Iterator[tuple[Row, Prediction | None, str]]:
         """Each row as it came with its prediction, or with why it has none; reads only as far as needed."""
@@ -80,29 +82,48 @@ class Run:
 
     def shown(self) -> None:
         """As JSON, in sentences for one row or where reasons are asked for, or as a table; of the first rows."""
-        found = list(self.answers())
+        found: list[tuple[Row, Prediction | None, str]] = []
+        stopped = self._answered(lambda *answer: found.append(answer))
         if self.session.json:
             self.session.emit(self._whole([prediction for _, prediction, _ in found]))
         elif (self.reasons and found) or (len(found) == 1 and found[0][1] is not None):
             self._sentences([(prediction, error) for _, prediction, error in found])
         else:
             self.session.out.print(self._table(found))
+        self._say_where_it_stopped(stopped)
 
     def to(self, output: str) -> None:
         """Beside the rows, into a file or as CSV on stdout."""
-        count = 0
         with self._sink(output) as sink:
-            for row, prediction, error in self.answers():
-                sink.add(row, prediction, error)
-                count += 1
+            stopped = self._answered(sink.add)
             sink.close()
+        where = f" to {output}" if output != "-" else ""
+        skipped = _bad_rows(self.problems)
+        self._say_where_it_stopped(stopped, where)
         if self.session.json:
             version = self.answer.version if self.answer else None
-            self.session.emit(
-                {"output": output, "rows": count, "skipped": _bad_rows(self.problems), "version": version}
-            )
+            self.session.emit({"output": output, "rows": self.done, "skipped": skipped, "version": version})
         else:
-            self.session.note(f"{counted(count, 'row')} predicted{f' to {output}' if output != '-' else ''}.")
+            self.session.note(f"{counted(self.done - skipped, 'row')} predicted{where}.")
+
+    def _answered(self, take: Callable[[Row, Prediction | None, str], None]) -> RowcastError | None:
+        """Hand over each row with its answer; what stopped it half way, for what was answered by then, and paid, is
+        not to be lost."""
+        try:
+            for row, prediction, error in self.answers():
+                take(row, prediction, error)
+                self.done += 1
+        except RowcastError as error:
+            if not self.done:
+                raise
+            return error
+        return None
+
+    def _say_where_it_stopped(self, stopped: RowcastError | None, where: str = "") -> None:
+        if stopped is not None:
+            done = f"The first {counted(self.done, 'row')} went through{where} before this"
+            self.session.note(f"{done}. Go on with row {self.done + 1:,}: they need not be sent again.")
+            raise stopped
 
     def _sent(self) -> Iterator[dict[str, Any]]:
         """The rows as the model gets them: without the rest of its table and, of a file, without any unknown column."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Predictions that were made: find, show, export and replay them.")
 
+
+def _receipt_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise typer.BadParameter("This is no receipt: one has 32 digits and letters. Find it: rowcast predictions list")
+    return text
+
+
 ReceiptArgument = Annotated[
-    str, typer.Argument(metavar="RECEIPT", help="Id of the receipt, as the prediction gave it.")
+    str,
+    typer.Argument(metavar="RECEIPT", help="Id of the receipt, as the prediction gave it.", callback=_receipt_id),
 ]
 ModelOption = Annotated[str | None, typer.Option(metavar="MODEL[@VERSION]", help="Only of this model, or version.")]
 SinceOption = Annotated[datetime | None, typer.Option(help="Only from this moment on, on this machine's clock.")]

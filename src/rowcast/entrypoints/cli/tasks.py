@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rowcast.entrypoints.cli import tuning
 from rowcast.entrypoints.cli.command import command
 from rowcast.entrypoints.cli.file_prediction import Errors, save
 from rowcast.entrypoints.cli.session import Session, clean
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from rowcast.tasks.views import Figures, Task
 
-app = typer.Typer(no_args_is_help=True, help="Work in the background: imports, profiles, trainings, predictions.")
+app = typer.Typer(
+    no_args_is_help=True, help="Work in the background: imports, profiles, trainings, searches, predictions."
+)
 
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The task.")]
 
@@ -27,7 +30,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The task.")]
 def list_(
     session: Session,
     state: Annotated[str | None, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = None,
-    kind: Annotated[str | None, typer.Option(help="import, profile, train, predict or score.")] = None,
+    kind: Annotated[str | None, typer.Option(help="import, profile, train, tune, predict or score.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most to show.")] = 20,
 ) -> None:
     """List the newest tasks."""
@@ -50,6 +53,8 @@ def wait_(session: Session, task: IdArgument) -> None:
         session.emit(done)
     elif done.kind == "train":
         show_result(session, session.client.result(done))
+    elif done.kind == "tune":
+        tuning.show(session, done)
     else:
         session.out.print(_task(done))
 
@@ -59,6 +64,13 @@ def cancel(session: Session, task: IdArgument) -> None:
     """Ask a task to stop."""
     found = session.client.tasks.cancel(task)
     session.answer(found, lambda: _task(found))
+
+
+@command(app, "trials")
+def trials(session: Session, task: IdArgument) -> None:
+    """Show the finished trials of a search, also while it runs."""
+    found = session.client.tasks.trials(task)
+    session.answer(found, lambda: tuning.table_of(found) if found else "No trial has finished yet.")
 
 
 @command(app, "download")

@@ -53,6 +53,9 @@ def train(
     imbalance: Annotated[
         Literal["none", "balanced"] | None, typer.Option(help="balanced weighs classes equally; none is the default.")
     ] = None,
+    outliers: Annotated[
+        Literal["keep", "clip"] | None, typer.Option(help="clip takes rare extremes of numbers for less extreme ones.")
+    ] = None,
     positive_class: Annotated[
         str | None, typer.Option(help="Of two classes, the one whose probability is meant.")
     ] = None,
@@ -69,8 +72,8 @@ def train(
         "dataset": name, "dataset_version": number, "target": target, "model": model, "algorithms": algorithm,
         "preset": preset, "hyperparameters": hyperparameters(param or (), algorithm), "include": include,
         "exclude": exclude, "optional": optional, "kinds": kinds(kind or ()), "folds": folds,
-        "time_column": time_column, "imbalance": imbalance, "positive_class": positive_class, "problem": problem,
-        "seed": seed, "promote": promote,
+        "time_column": time_column, "imbalance": imbalance, "outliers": outliers, "positive_class": positive_class,
+        "problem": problem, "seed": seed, "promote": promote,
     }  # fmt: skip
     task = session.client.train(**{field: value for field, value in fields.items() if value})
     started(session, task) if no_wait else follow(session, task)
@@ -137,10 +140,25 @@ def show(session: Session, result: TrainingResult) -> None:
         session.out.print(left_out(result.left_out))
     for warning in result.warnings:
         session.tell(f"! {warning}")
-    session.note(f"Next: {next_step(result)}")
+    session.note(f"Next: {next_step(session, result)}")
 
 
-def next_step(result: TrainingResult) -> str:
+def next_step(session: Session, result: TrainingResult) -> str:
     if result.promoted:
         return f"rowcast predict {result.model} FILE.csv"
+    if _worse_than_champion(session, result):
+        return f"rowcast models versions {result.model} (the champion does clearly better than this one)"
     return f"rowcast models promote {result.model} {result.best_version}"
+
+
+def _worse_than_champion(session: Session, result: TrainingResult) -> bool:
+    from rowcast.entrypoints.cli.tables import find
+    from rowcast.errors import NotFound
+
+    try:
+        champion = session.client.models.get(result.model).champion
+    except NotFound:  # it was deleted since
+        return False
+    best = find(result.candidates[0].metrics, result.primary_metric)
+    serving = find(champion.metrics, result.primary_metric) if champion else None
+    return best is not None and serving is not None and best.clearly_worse_than(serving.value)

@@ -45,4 +45,5 @@ def draw(chart: Plot, f: Formats, *, alt_text: str, height: int | None = HEIGHT)
         chart = chart.properties(height=height)
     if f.language == "ru":
         chart = chart.configure(locale={"number": _RUSSIAN_NUMBERS, "time": _RUSSIAN_TIMES})
-    st.altair_chart(chart, width="stretch", alt=alt_text)
+    # Not by altair_chart, which holds it against its schema each time.
+    st.vega_lite_chart(chart.to_dict(validate=False), width="stretch", alt=alt_text)

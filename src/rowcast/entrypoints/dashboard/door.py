@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from urllib.parse import quote, urlsplit
 
@@ -24,13 +25,22 @@ class Door:
     ``others`` answers the rest. What the session is worth, the server says at every call.
 
     ``origin`` is an address by which people come, beside the one that is called; ``scripts`` are those that the pages
-    run.
+    run; ``ready`` returns once they can be.
     """
 
-    def __init__(self, pages: ASGIApp, others: ASGIApp, *, origin: str = "", scripts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        pages: ASGIApp,
+        others: ASGIApp,
+        *,
+        origin: str = "",
+        scripts: Iterable[str] = (),
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         self._pages = pages
         self._others = others
         self._origin = origin
+        self._ready = ready
         self._headers = [(name.lower().encode(), value.encode()) for name, value in _security(scripts).items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +71,8 @@ class Door:
             await receive()
             await send({"type": "websocket.close", "code": _REFUSED})
             return
+        # Two threads that import the same modules at a time can meet with one that is half made.
+        await asyncio.to_thread(self._ready)
         # Streamlit would look up this machine's public address, on the internet, to compare the origin with it.
         headers = [header for header in scope["headers"] if header[0] != b"origin"]
         await self._pages({**scope, "headers": headers}, receive, send)

@@ -22,6 +22,7 @@ from rowcast.entrypoints.dashboard.pages import (
     models,
     predict,
     train,
+    tune,
 )
 from rowcast.entrypoints.dashboard.texts import LANGUAGES
 from rowcast.entrypoints.dashboard.visitor import SIGN_OUT, choosing, client_of_visitor, forms, run_script, words
@@ -36,6 +37,7 @@ PAGES: Mapping[str, tuple[Callable[[Page], None], str, frozenset[Role]]] = Mappi
         "home": (home.show, ":material/home:", frozenset(Role)),
         "data": (data.show, ":material/table:", frozenset(Role)),
         "train": (train.show, ":material/model_training:", _TRAINERS),
+        "tune": (tune.show, ":material/manage_search:", _TRAINERS),
         "models": (models.show, ":material/deployed_code:", frozenset(Role)),
         "predict": (predict.show, ":material/online_prediction:", frozenset(Role)),
         "history": (history.show, ":material/history:", frozenset(Role)),

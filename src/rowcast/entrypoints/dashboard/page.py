@@ -43,7 +43,7 @@ USER_SECONDS = 30.0
 
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]()<>#+-.!|~$:"})
 
-Name = Literal["home", "data", "train", "models", "predict", "history", "account", "administration"]
+Name = Literal["home", "data", "train", "tune", "models", "predict", "history", "account", "administration"]
 
 
 @dataclass(frozen=True)

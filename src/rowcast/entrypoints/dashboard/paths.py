@@ -10,6 +10,7 @@ PAGES: Mapping[str, str] = MappingProxyType(
         "home": "",
         "data": "data",
         "train": "train",
+        "tune": "tune",
         "models": "models",
         "predict": "predict",
         "history": "history",

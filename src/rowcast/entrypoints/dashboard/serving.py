@@ -49,8 +49,9 @@ def serve(
     logging.getLogger("streamlit.error_util").addFilter(lambda record: False)
     pages = App(SCRIPT, secrets={API_URL: api_url}, on_script_error=show_failure)
     # While the browser loads what is the same for all pages: the first is not to wait for it.
-    threading.Thread(target=import_module, args=("rowcast.entrypoints.dashboard.frame",), daemon=True).start()
-    app = Door(pages, Passing(api_url, _no_server), origin=origin, scripts=scripts())
+    loading = threading.Thread(target=_load_pages, daemon=True)
+    loading.start()
+    app = Door(pages, Passing(api_url, _no_server), origin=origin, scripts=scripts(), ready=loading.join)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -66,6 +67,12 @@ def serve(
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     _Server(config, started).run(sockets=[listener])
+
+
+def _load_pages() -> None:
+    import_module("rowcast.entrypoints.dashboard.frame")
+    # Or Altair holds every part of a plot against its schema, which takes longer than all else that a page does.
+    import_module("altair.utils.schemapi").disable_debug_mode()
 
 
 class _Server(uvicorn.Server):

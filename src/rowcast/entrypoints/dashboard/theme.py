@@ -24,6 +24,8 @@ _ALWAYS: Mapping[str, object] = MappingProxyType(
         "global.suppressDeprecationWarnings": True,
         "logger.enableRich": False,
         "runner.magicEnabled": False,
+        # It takes longer than most runs of the script, and holds up what they made; Python collects by itself.
+        "runner.postScriptGC": False,
         "server.enableCORS": True,
         "server.enableXsrfProtection": True,
         "server.fileWatcherType": "none",

@@ -11,6 +11,7 @@ from rowcast.accounts.profile import LANGUAGE_COOKIE, SESSION_COOKIE
 from rowcast.client import Client
 from rowcast.entrypoints.dashboard.formats import Formats
 from rowcast.entrypoints.dashboard.texts import LANGUAGES, Texts, language_of
+from rowcast.entrypoints.vouching import HEADER
 
 TIMEOUT_SECONDS = 60.0
 
@@ -71,7 +72,8 @@ def client_of_visitor(t: Texts) -> Client:
         client: Client = known[1]
         return client
     st.session_state.clear()
-    client = Client(st.secrets[API_URL], session=token, timeout=TIMEOUT_SECONDS, retries=1)
+    visitor = st.context.headers.get(HEADER.decode(), "")
+    client = Client(st.secrets[API_URL], session=token, visitor=visitor, timeout=TIMEOUT_SECONDS, retries=1)
     st.session_state["visitor"] = (token, client)
     return client
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest.bodies import require_plain
-from rowcast.entrypoints.rest.outcome import LONGEST_WAIT, IdempotencyKey, PreferredWait, wishes
+from rowcast.entrypoints.rest.outcome import LONGEST_WAIT, IdempotencyKey, PreferredWait, key_in
 from rowcast.entrypoints.rest.problems import invalid
 from rowcast.entrypoints.rest.security import RULE_ATTRIBUTE, Rule, Wired
 from rowcast.entrypoints.services import Services
@@ -34,6 +34,8 @@ class Given(typing.NamedTuple):
     principal: Principal | None
     data: dict[str, Any]
     request: Request | None = None
+    key: str | None = None
+    """The idempotency key in the metadata, for a message without one."""
 
 
 class Binding:
@@ -70,7 +72,7 @@ class Binding:
             return lambda given: given.services
         if hint == IdempotencyKey:
             self.names.append(name)
-            return lambda given: _idempotency_key(given.data.get(name))
+            return lambda given: _idempotency_key(given.data.get(name)) or given.key
         if hint == PreferredWait:
             if name in self._asked.fields_by_name:  # there may be another wait
                 self.names.append(name)
@@ -145,7 +147,7 @@ def _validated(adapter: TypeAdapter[Any], value: Any, place: tuple[str, ...]) ->
 
 
 def _idempotency_key(key: str | None) -> str | None:
-    return None if key is None else wishes([(b"idempotency-key", key.encode())])[0]
+    return None if key is None else key_in([(b"idempotency-key", key.encode())])
 
 
 def _seconds(name: str, data: Mapping[str, Any]) -> float | None:
@@ -157,7 +159,8 @@ def render(answer: Any, reply: Message) -> Message:
     """Put what an operation answered into a message."""
     status, data = 200, answer
     if isinstance(answer, Response):
-        status, data = answer.status_code, json.loads(bytes(answer.body))
+        status, content = answer.status_code, bytes(answer.body)
+        data = content.decode() if answer.media_type == "text/html" else json.loads(content)
     elif isinstance(answer, BaseModel):
         data = answer.model_dump(mode="json")
     elif isinstance(answer, list):

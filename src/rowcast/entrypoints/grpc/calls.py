@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +15,16 @@ from google.protobuf.message_factory import GetMessageClass
 
 from rowcast.accounts.audit import caller_address
 from rowcast.accounts.principal import Principal
-from rowcast.entrypoints.grpc.errors import refuse, translated
+from rowcast.entrypoints.grpc.errors import ending, refuse, translated
 from rowcast.entrypoints.grpc.loop import over
+from rowcast.entrypoints.rest.outcome import key_in
 from rowcast.entrypoints.rest.security import Rule
 from rowcast.entrypoints.services import Services
-from rowcast.errors import TooMany, Unauthenticated
+from rowcast.errors import InvalidInput, TooMany, Unauthenticated
+
+KEY = "idempotency-key"
+
+Metadata = Iterable[tuple[str, str | bytes]]
 
 Handler = Callable[[Any, grpc.ServicerContext, Principal | None], Any]
 
@@ -72,11 +77,15 @@ class Crowding(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None or not _threads_of(handler, self._threads).full:
             return handler
-        return grpc.unary_unary_rpc_method_handler(_given_to(self._refusing, _too_many))
+        return grpc.stream_unary_rpc_method_handler(given_to(self._refusing, _too_many))  # waits for no message
 
 
 def _too_many(_: Any, context: grpc.ServicerContext) -> None:
-    refuse(context, TooMany("too_many_calls", "The server has too many calls to answer. Try again in a moment."))
+    refuse(context, ending(too_many(), "any"))
+
+
+def too_many() -> TooMany:
+    return TooMany("too_many_calls", "The server has too many calls to answer. Try again in a moment.")
 
 
 def _threads_of(handler: Any, usual: Threads) -> Threads:
@@ -86,7 +95,7 @@ def _threads_of(handler: Any, usual: Threads) -> Threads:
     return own if isinstance(own, Threads) else usual
 
 
-def _given_to(threads: ThreadPoolExecutor | None, behaviour: Callable[..., Any]) -> Callable[..., Any]:
+def given_to(threads: ThreadPoolExecutor | None, behaviour: Callable[..., Any]) -> Callable[..., Any]:
     """The behaviour, to be run by these threads: by the attribute that the library looks for."""
     if threads is not None:
         setattr(behaviour, "experimental_thread_pool", threads)  # noqa: B010  (functions declare none)
@@ -123,25 +132,37 @@ def _handled(
         "response_serializer": lambda reply: reply.SerializeToString(),
     }
 
-    def answer(asked: Any, context: grpc.ServicerContext) -> Any:
-        with _traced(services, context, method.full_name), translated(context, method.full_name):
-            return how.handler(asked, context, admitted(services, context, how.rule))
+    def given(sent: Iterator[Any], context: grpc.ServicerContext) -> Any:
+        if method.client_streaming:
+            return sent
+        return _one(sent, context) if method.input_type.fields else request()  # an empty one is not waited for
 
-    def stream(asked: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+    def answer(sent: Iterator[Any], context: grpc.ServicerContext) -> Any:
         with _traced(services, context, method.full_name), translated(context, method.full_name):
-            yield from how.handler(asked, context, admitted(services, context, how.rule))
+            principal = admitted(services, context, how.rule)
+            return how.handler(given(sent, context), context, principal)
 
-    _given_to(threads, answer)
-    _given_to(threads, stream)
-    match method.client_streaming, method.server_streaming:
-        case False, False:
-            return grpc.unary_unary_rpc_method_handler(answer, **options)
-        case False, True:
-            return grpc.unary_stream_rpc_method_handler(stream, **options)
-        case True, False:
-            return grpc.stream_unary_rpc_method_handler(answer, **options)
-        case _:
-            return grpc.stream_stream_rpc_method_handler(stream, **options)
+    def stream(sent: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
+        with _traced(services, context, method.full_name), translated(context, method.full_name):
+            principal = admitted(services, context, how.rule)
+            yield from how.handler(given(sent, context), context, principal)
+
+    given_to(threads, answer)
+    given_to(threads, stream)
+    # On the wire one message is a stream of one; the library would wait for it before it is known who calls.
+    if method.server_streaming:
+        return grpc.stream_stream_rpc_method_handler(stream, **options)
+    return grpc.stream_unary_rpc_method_handler(answer, **options)
+
+
+def _one(sent: Iterator[Any], context: grpc.ServicerContext) -> Any:
+    """The only message of a call."""
+    try:
+        return next(sent)
+    except StopIteration:
+        raise InvalidInput("request_invalid", "This method takes one message.") from None
+    except grpc.RpcError:
+        raise over(context) from None
 
 
 @contextmanager
@@ -189,16 +210,48 @@ def identified(services: Services, context: grpc.ServicerContext) -> Principal:
     Raises:
         Unauthenticated: as ``caller``.
     """
-    caller_address.set(_address(context.peer()))
-    sent = {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
+    caller_address.set(address_of(context.peer()))
+    key = key_of(context.invocation_metadata())
+    return services.keyring.remembered(key) or services.keyring.authenticate(key)
+
+
+def key_of(metadata: Metadata) -> str:
+    """The key that a call carries.
+
+    Raises:
+        Unauthenticated: there is none.
+    """
+    sent = {name: value for name, value in metadata if isinstance(value, str)}
     scheme, _, value = sent.get("authorization", "").partition(" ")
     key = value.strip() if scheme.lower() == "bearer" else sent.get("x-api-key", "")
     if not key:
         message = "An API key is needed in the metadata: 'authorization' with 'Bearer rc_...', or 'x-api-key'."
         raise Unauthenticated("key_missing", message)
-    return services.keyring.remembered(key) or services.keyring.authenticate(key)
+    return key
 
 
-def _address(peer: str) -> str:
+def idempotency_key(context: grpc.ServicerContext, number: int | None = None) -> str | None:
+    """The idempotency key in the metadata; that of a message on a stream goes with its ``number``.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    key = idempotency_key_in(context.invocation_metadata())
+    return key if key is None or number is None else f"{key}\n{number}"  # no key has line ends
+
+
+def idempotency_key_in(metadata: Metadata) -> str | None:
+    """The same without a stream.
+
+    Raises:
+        InvalidInput: as there.
+    """
+    sent = {value for name, value in metadata if name == KEY and isinstance(value, str)}
+    if len(sent) > 1:
+        raise InvalidInput("request_invalid", "This call has two different idempotency keys in its metadata: send one.")
+    return key_in([(KEY.encode(), value.encode()) for value in sent]) if sent else None
+
+
+def address_of(peer: str) -> str:
     """The address without its kind and port, as in ``ipv4:127.0.0.1:5000``."""
     return peer.partition(":")[2].rpartition(":")[0].strip("[]")

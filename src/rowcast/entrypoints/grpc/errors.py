@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -41,23 +41,39 @@ MOST_BYTES = 3000
 log = logging.getLogger(__name__)
 
 
+Trailing = tuple[tuple[str, str | bytes], ...]
+
+
+class Ending(NamedTuple):
+    """How a call ends that is not answered: ``trailing`` has the error's details, and when to come again."""
+
+    status: grpc.StatusCode
+    details: str
+    trailing: Trailing
+
+
 @contextmanager
 def translated(context: grpc.ServicerContext, method: str) -> Iterator[None]:
     """End the call with the status of what is raised."""
     try:
         yield
-    except RowcastError as error:
-        if isinstance(error, errors.Internal):
-            log.error("internal error %s at %s", error.code, method)
-        refuse(context, error)
     except Exception as error:  # noqa: BLE001  (the last to see it)
+        refuse(context, ending(error, method))
+
+
+def refuse(context: grpc.ServicerContext, end: Ending) -> NoReturn:
+    """End the call so."""
+    context.set_trailing_metadata(end.trailing)
+    context.abort(end.status, end.details)
+
+
+def ending(error: Exception, method: str) -> Ending:
+    """What becomes of a call to the method that raised this; faults of ours are logged."""
+    if not isinstance(error, RowcastError):
         log.error("unexpected %s for %s", type(error).__name__, method)
-        message = "Something went wrong on our side; the server's log says where."
-        refuse(context, errors.Internal("internal_error", message))
-
-
-def refuse(context: grpc.ServicerContext, error: RowcastError) -> NoReturn:
-    """End the call with the error's status, its details, and when to come again."""
+        error = errors.Internal("internal_error", "Something went wrong on our side; the server's log says where.")
+    elif isinstance(error, errors.Internal):
+        log.error("internal error %s at %s", error.code, method)
     status = STATUS[type(error)]
     trailing: list[tuple[str, str | bytes]] = [
         ("rowcast-error-code", error.code),
@@ -65,8 +81,7 @@ def refuse(context: grpc.ServicerContext, error: RowcastError) -> NoReturn:
     ]
     if error.retryable:
         trailing.append(("grpc-retry-pushback-ms", str(_retry_seconds(error) * 1000)))  # gRFC A6
-    context.set_trailing_metadata(tuple(trailing))
-    context.abort(status, sentence(error))
+    return Ending(status, sentence(error), tuple(trailing))
 
 
 def _retry_seconds(error: RowcastError) -> int:

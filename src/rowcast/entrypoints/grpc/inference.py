@@ -8,15 +8,17 @@ from typing import Any
 
 import grpc
 import numpy as np
+from anyio import to_thread
 from google.protobuf.json_format import ParseDict
 
 from rowcast.accounts.principal import Principal
-from rowcast.entrypoints.grpc.calls import Method, admitted, service
+from rowcast.entrypoints.grpc.calls import Method, admitted, idempotency_key, service
+from rowcast.entrypoints.grpc.direct import Unary
 from rowcast.entrypoints.grpc.errors import sentence
 from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
-from rowcast.entrypoints.v2.infer import infer_now
+from rowcast.entrypoints.v2.infer import infer, infer_now, served
 from rowcast.entrypoints.v2.outputs import Output
 from rowcast.entrypoints.v2.tensors import TEXT, Asked, Tensor, Wanted, of_raw, of_values, raw_of
 from rowcast.errors import InvalidInput, NotFound, RowcastError
@@ -38,6 +40,8 @@ CONTENTS = {
     "BYTES": "bytes_contents",
 }
 """The field of ``InferTensorContents`` that holds a datatype; FP16 comes in raw form only."""
+
+DESCRIPTOR = v2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 
 Context = grpc.ServicerContext
 
@@ -62,15 +66,32 @@ class Inference:
             "RepositoryModelUnload": Method(self._unload, TRAINING),
         }
 
+    def direct(self) -> dict[str, Unary]:
+        """What answers without a thread, by its path: see ``direct``."""
+        return {f"/{DESCRIPTOR.full_name}/ModelInfer": Unary(PREDICTING, v2.ModelInferRequest, self._answered)}
+
+    def open(self) -> dict[str, Unary]:
+        """The same of what anyone may ask."""
+        return {
+            f"/{DESCRIPTOR.full_name}/ServerLive": Unary(None, v2.ServerLiveRequest, self._live_now),
+            f"/{DESCRIPTOR.full_name}/ServerReady": Unary(None, v2.ServerReadyRequest, self._ready_now),
+        }
+
     def service(self) -> grpc.GenericRpcHandler:
         """What a server is given."""
-        return service(self._services, v2.DESCRIPTOR.services_by_name["GRPCInferenceService"], self.methods)
+        return service(self._services, DESCRIPTOR, self.methods)
 
     def _live(self, asked: v2.ServerLiveRequest, context: Context, _: Principal | None) -> v2.ServerLiveResponse:
         return v2.ServerLiveResponse(live=True)
 
     def _ready(self, asked: v2.ServerReadyRequest, context: Context, _: Principal | None) -> v2.ServerReadyResponse:
         return v2.ServerReadyResponse(ready=repository.is_ready(self._services))
+
+    async def _live_now(self, _: None, asked: v2.ServerLiveRequest, key: str | None) -> v2.ServerLiveResponse:
+        return v2.ServerLiveResponse(live=True)
+
+    async def _ready_now(self, _: None, asked: v2.ServerReadyRequest, key: str | None) -> v2.ServerReadyResponse:
+        return v2.ServerReadyResponse(ready=await to_thread.run_sync(repository.is_ready, self._services))
 
     def _server(
         self, asked: v2.ServerMetadataRequest, context: Context, _: Principal | None
@@ -133,10 +154,23 @@ class Inference:
     def _infer(
         self, asked: v2.ModelInferRequest, context: Context, principal: Principal | None
     ) -> v2.ModelInferResponse:
+        return self._inferred(asked, principal, idempotency_key(context))
+
+    def _inferred(
+        self, asked: v2.ModelInferRequest, principal: Principal | None, key: str | None
+    ) -> v2.ModelInferResponse:
         assert principal is not None
         found = self._served(principal, asked.model_name, asked.model_version)
         body = asked.SerializeToString(deterministic=True)
-        done = infer_now(self._services, principal, found, body, partial(_call, asked))
+        done = infer_now(self._services, principal, found, body, partial(_call, asked), key)
+        return _reply(done.asked, done.model.name, done.model.number, done.receipt, done.outputs)
+
+    async def _answered(
+        self, principal: Principal, asked: v2.ModelInferRequest, key: str | None
+    ) -> v2.ModelInferResponse:
+        found = await served(self._services, principal, _named(asked.model_name), asked.model_version)
+        body = asked.SerializeToString(deterministic=True)
+        done = await infer(self._services, principal, found, len(body), body, partial(_call, asked), key)
         return _reply(done.asked, done.model.name, done.model.number, done.receipt, done.outputs)
 
     def _infer_stream(
@@ -146,7 +180,7 @@ class Inference:
             if number:  # the first was looked at when the stream began
                 principal = admitted(self._services, context, PREDICTING)
             try:
-                reply = self._infer(asked, context, principal)
+                reply = self._inferred(asked, principal, idempotency_key(context, number))
             except RowcastError as error:
                 failed = v2.ModelInferResponse(id=asked.id)
                 yield v2.ModelStreamInferResponse(error_message=sentence(error), infer_response=failed)
@@ -155,10 +189,14 @@ class Inference:
 
     def _served(self, principal: Principal | None, name: str, version: str) -> Served:
         assert principal is not None
-        if not name:
-            raise NotFound("model_not_found", "Name a model. The repository index lists those that there are.")
-        reference = f"{name}@{version}" if version else name
+        reference = f"{_named(name)}@{version}" if version else _named(name)
         return self._services.catalog.find(principal, reference) or self._services.catalog.get(principal, reference)
+
+
+def _named(model: str) -> str:
+    if not model:
+        raise NotFound("model_not_found", "Name a model. The repository index lists those that there are.")
+    return model
 
 
 def _call(asked: v2.ModelInferRequest) -> Asked:

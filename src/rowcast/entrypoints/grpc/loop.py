@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import grpc
+from uvicorn.loops.auto import auto_loop_factory
 
 from rowcast.errors import Cancelled, TimedOut, Unavailable
 
@@ -19,7 +21,7 @@ class Loop:
     """Runs in a thread of its own until it is closed. Safe to use from any thread but that one."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = auto_loop_factory()()
         self._thread = threading.Thread(target=self._loop.run_forever, name="grpc-loop", daemon=True)
         self._thread.start()
         self._stopping = False
@@ -36,6 +38,11 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def soon(self, do: Callable[[], object]) -> None:
+        """Have this done in the loop's thread, in its next turn."""
+        with suppress(RuntimeError):  # it is closed
+            self._loop.call_soon_threadsafe(do)
 
     def run(self, work: Coroutine[Any, Any, _T], context: grpc.ServicerContext) -> _T:
         """What the work comes to. It is given up when the call ends before it.

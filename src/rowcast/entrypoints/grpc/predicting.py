@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
+from anyio import to_thread
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.predictions import BYTES_ON_THE_LOOP, by_size, scored_soon
 from rowcast.entrypoints.services import Services
 from rowcast.errors import InvalidInput
 from rowcast.scoring.answers import Answer, Answers
@@ -22,17 +25,46 @@ from rowcast.v1.rowcast_pb2 import PredictRequest
 Rows = list[dict[str, Any]]
 
 
-def predicted(services: Services, principal: Principal, asked: PredictRequest) -> predictions.Predictions:
-    """The answers to a call, once its receipt is on disk.
+def predicted(
+    services: Services, principal: Principal, asked: PredictRequest, key: str | None = None
+) -> predictions.Predictions:
+    """The answers to a call, once its receipt is on disk; under an idempotency ``key``, those to the first call.
 
     Raises:
         RowcastError: it is refused, or cannot be answered now.
     """
     served = served_by(services, principal, asked.model)
-    rows = to_score(asked, max_rows=services.settings.max_rows_per_call)
-    scored = services.receipts.score(principal, served, body_of(rows), rows)
-    services.receipts.keep_now(scored)
+    rows, body = _read(asked, services.settings.max_rows_per_call)
+    scored = services.receipts.score(principal, served, body, rows)
+    scored = services.receipts.keep_now(scored, key)
     return _reply(msgspec.json.decode(scored.reply, type=Answers), scored.entry.id)
+
+
+async def predicted_soon(
+    services: Services, principal: Principal, asked: PredictRequest, key: str | None = None
+) -> predictions.Predictions:
+    """The same on an event loop, in one run with the calls that arrived with it.
+
+    Raises:
+        RowcastError: as ``predicted``.
+    """
+    served = services.catalog.find(principal, asked.model)
+    if served is None:
+        served = await to_thread.run_sync(services.catalog.get, principal, asked.model)
+    size = asked.ByteSize()
+    rows, body = await by_size(services, size, partial(_read, asked, services.settings.max_rows_per_call))
+    if rows.explain or size <= BYTES_ON_THE_LOOP:
+        scored = await scored_soon(services, principal, served, body, rows)
+    else:
+        scored = await by_size(services, size, partial(services.receipts.score, principal, served, body, rows))
+    scored = await services.receipts.keep(scored, key)
+    return _reply(msgspec.json.decode(scored.reply, type=Answers), scored.entry.id)
+
+
+def _read(asked: PredictRequest, max_rows: int) -> tuple[RowsToScore[Any], bytes]:
+    """The rows, and the call as REST has it."""
+    rows = to_score(asked, max_rows=max_rows)
+    return rows, body_of(rows)
 
 
 def served_by(services: Services, principal: Principal, reference: str) -> Served:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -12,11 +13,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.grpc.binding import Binding, Given, render
-from rowcast.entrypoints.grpc.calls import Handler, Method, Threads, service
+from rowcast.entrypoints.grpc.calls import Handler, Method, Threads, idempotency_key, service
+from rowcast.entrypoints.grpc.direct import Unary
 from rowcast.entrypoints.grpc.files import chunks, details_of, request_of
 from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.grpc.operations import DOWNLOADS, TYPED, UNARY, UPLOADS
+from rowcast.entrypoints.grpc.predicting import predicted_soon
 from rowcast.entrypoints.grpc.typed import Typed
+from rowcast.entrypoints.rest.security import PREDICTING
 from rowcast.entrypoints.services import Services
 from rowcast.v1 import rowcast_pb2 as v1
 from rowcast.v1.data import data_of
@@ -32,6 +36,11 @@ class Rowcast:
     def __init__(self, services: Services, loop: Loop) -> None:
         self._services = services
         self._loop = loop
+
+    def direct(self) -> dict[str, Unary]:
+        """What answers without a thread, by its path: see ``direct``."""
+        answer = partial(predicted_soon, self._services)
+        return {f"/{DESCRIPTOR.full_name}/Predict": Unary(PREDICTING, v1.PredictRequest, answer)}
 
     def service(self, waiting: Threads) -> grpc.GenericRpcHandler:
         """What a server is given; ``waiting`` are the threads for methods that wait."""
@@ -49,7 +58,7 @@ class Rowcast:
         binding, reply = Binding(endpoint, method.input_type), _reply(method)
 
         def answer(asked: Message, context: grpc.ServicerContext, principal: Principal | None) -> Message:
-            answered = binding.call(Given(self._services, principal, data_of(asked)))
+            answered = binding.call(Given(self._services, principal, data_of(asked), key=idempotency_key(context)))
             return render(self._loop.run(answered, context) if binding.waits else answered, reply())
 
         return Method(answer, binding.rule, waits=binding.waits)
@@ -70,7 +79,7 @@ class Rowcast:
         binding, reply = Binding(endpoint, details), _reply(method)
 
         def answer(parts: Iterator[Any], context: grpc.ServicerContext, principal: Principal | None) -> Message:
-            given = Given(self._services, principal, details_of(parts), request_of(parts))
+            given = Given(self._services, principal, details_of(parts), request_of(parts), idempotency_key(context))
             return render(self._loop.run(binding.call(given), context), reply())
 
         return Method(answer, binding.rule, waits=True)

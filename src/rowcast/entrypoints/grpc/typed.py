@@ -10,7 +10,7 @@ import msgspec
 
 from rowcast.accounts.principal import Principal
 from rowcast.datasets import dictionary
-from rowcast.entrypoints.grpc.calls import Handler, admitted, identified
+from rowcast.entrypoints.grpc.calls import Handler, admitted, idempotency_key, identified
 from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.grpc.predicting import body_of, predicted, to_score
 from rowcast.entrypoints.rest import outcome, tasks
@@ -52,7 +52,7 @@ class Typed:
 
     def _predict(self, asked: v1.PredictRequest, context: Context, principal: Principal | None) -> Predictions:
         assert principal is not None
-        return predicted(self._services, principal, asked)
+        return predicted(self._services, principal, asked, idempotency_key(context))
 
     def _predict_stream(
         self, calls: Iterator[v1.PredictRequest], context: Context, principal: Principal | None
@@ -61,7 +61,7 @@ class Typed:
             if number:  # the first was looked at when the stream began
                 principal = admitted(self._services, context, PREDICTING)
             assert principal is not None
-            yield predicted(self._services, principal, asked)
+            yield predicted(self._services, principal, asked, idempotency_key(context, number))
 
     def _submit(self, asked: v1.SubmitPredictionRequest, context: Context, principal: Principal | None) -> Task:
         assert principal is not None
@@ -71,7 +71,7 @@ class Typed:
         wait = min(asked.wait, outcome.LONGEST_WAIT) if asked.HasField("wait") else None
 
         async def submit() -> tuple[int, dict[str, str], bytes]:
-            key = asked.idempotency_key if asked.HasField("idempotency_key") else None
+            key = asked.idempotency_key if asked.HasField("idempotency_key") else idempotency_key(context)
             made = await tasks.taken_in(services, principal, body, key)
             return await outcome.answer(services, principal, made, wait)
 

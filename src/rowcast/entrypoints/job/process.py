@@ -62,7 +62,8 @@ def serve(jobs: Mapping[str, str], open_storage: OpenStorage) -> None:
 
 
 class _Speaker:
-    """Writes answers, from whichever thread of the job. Progress is thinned out to what anyone would see."""
+    """Writes answers, from whichever thread of the job. Progress is thinned out to what anyone would see, but for
+    finished trials, which are kept one by one."""
 
     def __init__(self, answers: IO[str]) -> None:
         self._answers = answers
@@ -72,7 +73,7 @@ class _Speaker:
 
     def progress(self, progress: Progress) -> None:
         stage, moment = (progress.stage, progress.algorithm), time.monotonic()
-        if stage == self._stage and moment < self._next:
+        if stage == self._stage and moment < self._next and progress.trial is None:
             return
         self._stage, self._next = stage, moment + _REPORT_SECONDS
         self.message({"progress": progress.model_dump(mode="json", exclude_none=True)})

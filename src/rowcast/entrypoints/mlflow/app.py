@@ -16,6 +16,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.mlflow.frames import rows_of
 from rowcast.entrypoints.rest import problems
 from rowcast.entrypoints.rest.limits import whole_body, within
+from rowcast.entrypoints.rest.outcome import key_in
 from rowcast.entrypoints.rest.predictions import by_size
 from rowcast.entrypoints.rest.security import PREDICTING, caller
 from rowcast.entrypoints.services import Services
@@ -78,7 +79,7 @@ class MlflowScoring:
         found = await served(self._services, principal, reference)
         kind = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
         scored = await by_size(self._services, len(body), partial(self._scored, principal, found, kind, body))
-        await self._services.receipts.keep(scored)
+        scored = await self._services.receipts.keep(scored, key_in(scope["headers"]))
         return _predictions(scored.reply)
 
     def _scored(self, principal: Principal, found: Served, kind: str, body: bytes) -> Scored:

@@ -33,10 +33,12 @@ from rowcast.entrypoints.rest import (
     predictions,
     problems,
     receipts,
+    reports,
     sharing,
     storage,
     tasks,
     trainings,
+    tunings,
     what_if,
 )
 from rowcast.entrypoints.rest.at_once import Answering
@@ -55,8 +57,10 @@ ROUTERS = (
     account.public,
     account.router,
     datasets.router,
+    reports.router,
     dvc.router,
     trainings.router,
+    tunings.router,
     model_imports.router,
     models.router,
     policies.router,
@@ -157,7 +161,7 @@ def create_app(services: Services | None = None) -> _Application:
     pages.install(app)
     documentation.install(app)
     if services and services.settings.dashboard_url:
-        front.install(app, services.settings.dashboard_url)
+        front.install(app, services.settings.dashboard_url, services.vouching)
     else:
         documentation.at_front_door(app)
     problems.install(app)

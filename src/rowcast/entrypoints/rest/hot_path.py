@@ -105,7 +105,8 @@ class HotPath:
     async def _predicted(
         self, reference: str, principal: Principal, sent: Headers, body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        return 200, {}, await predicted(self._services, principal, reference, body)
+        scored = await predicted(self._services, principal, reference, body, outcome.key_in(sent))
+        return 200, outcome.replayed(before=scored.before), scored.reply
 
     async def _submitted(self, principal: Principal, sent: Headers, body: bytes) -> tuple[int, dict[str, str], bytes]:
         key, wait = outcome.wishes(sent)

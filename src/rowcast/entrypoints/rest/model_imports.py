@@ -32,7 +32,7 @@ async def import_model(
     wait: PreferredWait = None,
 ) -> Response:
     """Make a model that is registered in MLflow a version here. Its formats must hold no code: ONNX, the boosters' own,
-    skops."""
+    skops. An administrator may have a pickle converted, where the operator allows it."""
     once = once_of(idempotency_key, "import_model", request)
     submit = partial(services.desk.submit_model_import, principal, request, once=once)
     return await outcome.answered(services, principal, await outcome.submitted(submit), wait)

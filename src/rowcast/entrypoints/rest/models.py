@@ -89,7 +89,7 @@ def list_model_versions(
 def get_model_version(services: Wired, principal: Anyone, name: Name, number: VersionNumber) -> ModelVersionDetail:
     """A version with all that is needed to use it, judge it and train it again."""
     with services.database.reading() as session:
-        return registry.version_view(session, principal, name, number)
+        return registry.version_view(session, principal, name, number, services.tracked)
 
 
 @router.delete("/{name}/versions/{number}", status_code=204, responses=documented(401, 403, 404, 409))

@@ -37,7 +37,7 @@ async def _single(
         str | None,
         Header(
             pattern=_KEY,
-            description="A name of your own for this call. Made again under it, it answers with the same task.",
+            description="A name of your own for this call. Made again under it, it answers with the same.",
         ),
     ] = None,
 ) -> str | None:
@@ -86,7 +86,10 @@ def once_of(key: str | None, operation: str, *asked: object) -> Once | None:
 
 
 def _written(part: object) -> bytes:
-    return part.model_dump_json().encode() if isinstance(part, BaseModel) else msgspec.json.encode(part)
+    if isinstance(part, BaseModel):
+        # Without defaults, so that servers of two releases know a call again when only one of them has some new field.
+        return part.model_dump_json(exclude_defaults=True).encode()
+    return msgspec.json.encode(part)
 
 
 def wishes(headers: Headers) -> tuple[str | None, float | None]:
@@ -96,19 +99,23 @@ def wishes(headers: Headers) -> tuple[str | None, float | None]:
         InvalidInput: the key is none.
         HTTPException: there are two of them.
     """
-    key, wait = None, None
-    for name, value in headers:
-        if name == b"idempotency-key":
-            if key is not None and key != value.decode("latin-1"):
-                raise _two_keys()
-            key = value.decode("latin-1")
-        elif name == b"prefer" and wait is None:
-            wait = preferred_wait(value.decode("latin-1"))
-    if key is not None and not re.match(_KEY, key):
+    wait = next((preferred_wait(value.decode("latin-1")) for name, value in headers if name == b"prefer"), None)
+    return key_in(headers), wait
+
+
+def key_in(headers: Headers) -> str | None:
+    """The idempotency key alone: see ``wishes``."""
+    keys = {value for name, value in headers if name == b"idempotency-key"}
+    if not keys:
+        return None
+    if len(keys) > 1:
+        raise _two_keys()
+    key = keys.pop().decode("latin-1")
+    if not re.match(_KEY, key):
         field = "idempotency-key"
         problem = Problem(code="field_invalid", message="It is 1 to 200 visible characters of ASCII.", field=field)
         raise InvalidInput("request_invalid", f"The request is not of the documented form at {field}.", [problem])
-    return key, wait
+    return key
 
 
 async def current(services: Services, principal: Principal, task_id: str) -> Task:
@@ -203,9 +210,10 @@ def say(response: Response, seconds: float | None, *, before: bool) -> None:
 
 
 def _said(seconds: float | None, *, before: bool) -> dict[str, str]:
-    headers = {}
-    if seconds is not None:
-        headers["Preference-Applied"] = f"wait={seconds:g}"
-    if before:
-        headers["Idempotency-Replayed"] = "true"
-    return headers
+    headers = {} if seconds is None else {"Preference-Applied": f"wait={seconds:g}"}
+    return headers | replayed(before=before)
+
+
+def replayed(*, before: bool) -> dict[str, str]:
+    """What says that an earlier call under the same key did the work."""
+    return {"Idempotency-Replayed": "true"} if before else {}

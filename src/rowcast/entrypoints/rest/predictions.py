@@ -10,6 +10,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 
 from rowcast.accounts.principal import Principal
+from rowcast.entrypoints.rest.outcome import IdempotencyKey, replayed
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import ModelReference
 from rowcast.entrypoints.rest.security import Predictor, Wired
@@ -75,21 +76,29 @@ BODY: dict[str, Any] = {
     "/{reference}/predict",
     response_model=Predictions,
     openapi_extra=BODY,
-    responses=documented(401, 402, 404, 408, 413, 422, 503),
+    responses=documented(401, 402, 404, 408, 409, 413, 422, 503),
 )
-async def predict_rows(request: Request, services: Wired, principal: Predictor, reference: ModelReference) -> Response:
+async def predict_rows(
+    request: Request,
+    services: Wired,
+    principal: Predictor,
+    reference: ModelReference,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
     """Answers to one row or thousands: the class with its probabilities, or the number.
 
     Values may be written as in the table that was learned from. A missing value is null or left out, a category that
     was never seen is fine. A bad row is named by row and field; with `"on_error": "skip"` the others are answered.
     `receipt` names the record of this call, which was on disk before the answer: see `GET /predictions/{id}`.
     """
-    reply = await predicted(services, principal, reference, await request.body())
-    return Response(reply, media_type="application/json")
+    scored = await predicted(services, principal, reference, await request.body(), idempotency_key)
+    return Response(scored.reply, headers=replayed(before=scored.before), media_type="application/json")
 
 
-async def predicted(services: Services, principal: Principal, reference: str, body: bytes) -> bytes:
-    """The reply to a call, which is on record.
+async def predicted(
+    services: Services, principal: Principal, reference: str, body: bytes, key: str | None = None
+) -> Scored:
+    """The answer to a call, which is on record; under an idempotency key, that to the first call.
 
     Raises:
         RowcastError: it is refused, or cannot be answered now.
@@ -98,8 +107,7 @@ async def predicted(services: Services, principal: Principal, reference: str, bo
     if served is None:
         served = await to_thread.run_sync(services.catalog.get, principal, reference)
     scored = await _scored(services, principal, served, body)
-    await services.receipts.keep(scored)
-    return scored.reply
+    return await services.receipts.keep(scored, key)
 
 
 async def _scored(services: Services, principal: Principal, served: Served, body: bytes) -> Scored:
@@ -113,15 +121,22 @@ async def _scored(services: Services, principal: Principal, served: Served, body
 
     small = len(body) <= BYTES_ON_THE_LOOP
     begun = await by_size(services, len(body), begin)
-    if isinstance(begun, Scored):
-        return begun
-    if begun.explain:
-        return await to_thread.run_sync(score, begun)
+    return begun if isinstance(begun, Scored) else await scored_soon(services, principal, served, body, begun)
+
+
+async def scored_soon(
+    services: Services, principal: Principal, served: Served, body: bytes, asked: RowsToScore[Any]
+) -> Scored:
+    """The answers to some rows in one run with those that arrived with them; with reasons, which take long, in a
+    thread."""
+    score = partial(services.receipts.score, principal, served, body)
+    if asked.explain:
+        return await to_thread.run_sync(score, asked)
     if served.decider is not None and served.decider.reader is not None:
-        return score(begun)  # its rows have amounts that no model takes
-    read = served.reader.read(begun.rows, skip_bad=begun.skip_bad)
+        return score(asked)  # its rows have amounts that no model takes
+    read = served.reader.read(asked.rows, skip_bad=asked.skip_bad)
     outputs = await services.coalescing.run(served.model.runtime, read.inputs, read.count)
-    return score(begun, run=Run(read, outputs))
+    return score(asked, run=Run(read, outputs))
 
 
 async def by_size(services: Services, size: int, work: Callable[[], T]) -> T:

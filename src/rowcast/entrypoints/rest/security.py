@@ -24,6 +24,7 @@ from rowcast.entrypoints.rest.browsers import (
     token_of,
 )
 from rowcast.entrypoints.services import Services
+from rowcast.entrypoints.vouching import HEADER
 from rowcast.errors import Unauthenticated
 from rowcast.traces import request
 
@@ -119,6 +120,8 @@ async def identified(services: Services, scope: ASGIScope) -> Principal:
         raise Unauthenticated(
             "key_missing", "An API key is needed: send it as 'Authorization: Bearer rc_...' or 'X-API-Key: rc_...'."
         )
+    if word := first(headers, HEADER):
+        caller_address.set(services.vouching.address(word, token) or address_of(scope))
     if scope["method"] not in SAFE_METHODS:
         require_own_site(scope, services.settings)
     principal = services.sessions.remembered(token)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 from rowcast.entrypoints.rest.at_once import WholeRequests
 from rowcast.entrypoints.rest.problems import ProblemDetails, ProblemResponse
+from rowcast.entrypoints.rest.proxies import BehindProxies
 from rowcast.errors import Conflict
 from rowcast.settings import Settings
 
@@ -202,7 +203,7 @@ def server(
 ) -> Server:
     """A server for the application; ``run(sockets=[...])`` serves until SIGINT or SIGTERM, or ``should_exit``."""
     config = uvicorn.Config(
-        app,
+        BehindProxies(app, settings.trusted_proxies) if settings.trusted_proxies else app,
         log_level="warning" if settings.log_level == "info" else settings.log_level,
         access_log=False,
         log_config=None,
@@ -210,7 +211,6 @@ def server(
         server_header=False,
         timeout_graceful_shutdown=ceil(settings.drain_seconds),
         http=_Protocol,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,
     )
     return Server(config, ready, stopping)

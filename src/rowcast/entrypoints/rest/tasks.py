@@ -53,7 +53,7 @@ def list_tasks(
     state: Annotated[TaskState | None, Query(description="Only tasks in this state.")] = None,
     kind: Annotated[
         str | None,
-        Query(max_length=30, description="Only tasks of this kind: import, profile, train, predict or score."),
+        Query(max_length=30, description="Only tasks of this kind: import, profile, train, tune, predict or score."),
     ] = None,
     limit: Limit = 50,
     after: After = None,

@@ -176,8 +176,8 @@ class Attachment(Stream):
 def attachment(storage: Storage, key: str, filename: str, media_type: str = "application/octet-stream") -> Attachment:
     """The stored object as a file of that name to be saved; a large one comes from the storage itself, if it may."""
     size = storage.size(key)
-    link = storage.link(key) if size >= LINKED_BYTES else None
     safe = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "._-") else "_" for sign in filename)
+    link = storage.link(key, safe) if size >= LINKED_BYTES else None
     headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{safe}"'}
     return Attachment(_content(storage, key), link, media_type, headers)
 

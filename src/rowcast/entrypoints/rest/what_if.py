@@ -10,6 +10,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Response
 
 from rowcast.entrypoints.rest.bodies import JsonRoute
+from rowcast.entrypoints.rest.outcome import IdempotencyKey, replayed
 from rowcast.entrypoints.rest.predictions import EXAMPLE as PREDICTION
 from rowcast.entrypoints.rest.problems import documented
 from rowcast.entrypoints.rest.references import ModelReference
@@ -26,12 +27,15 @@ router = APIRouter(prefix="/models", tags=["predictions"], route_class=JsonRoute
 EXAMPLE: dict[str, Any] = {"row": PREDICTION["rows"][0], "variations": [{"SBA_Appv": 15000}, {"NewExist": "1.0"}]}
 
 
-@router.post("/{reference}/what-if", response_model=WhatIf, responses=documented(401, 402, 404, 408, 413, 422, 503))
+@router.post(
+    "/{reference}/what-if", response_model=WhatIf, responses=documented(401, 402, 404, 408, 409, 413, 422, 503)
+)
 async def ask_what_if(
     services: Wired,
     principal: Predictor,
     reference: ModelReference,
     asked: Annotated[WhatIfRequest, Body(examples=[EXAMPLE])],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """How the answer to a row would differ if the row differed in the named fields: all in one batch, in order.
 
@@ -49,8 +53,9 @@ async def ask_what_if(
     rows = RowsToScore(rows_of(asked.row, asked.variations))
     body = msgspec.json.encode(rows)
     scored = await to_thread.run_sync(partial(services.receipts.score, principal, served, body, rows))
-    await services.receipts.keep(scored)
-    return Response(_compared(scored, asked), media_type="application/json")
+    scored = await services.receipts.keep(scored, idempotency_key)
+    headers = replayed(before=scored.before)
+    return Response(_compared(scored, asked), headers=headers, media_type="application/json")
 
 
 def _compared(scored: Scored, asked: WhatIfRequest) -> bytes:

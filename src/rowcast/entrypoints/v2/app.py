@@ -18,7 +18,9 @@ from starlette.types import Receive, Scope, Send
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import problems
 from rowcast.entrypoints.rest.at_once import Answering, Whole
+from rowcast.entrypoints.rest.browsers import Headers
 from rowcast.entrypoints.rest.limits import whole_body, within
+from rowcast.entrypoints.rest.outcome import key_in
 from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING, Rule, caller
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
@@ -39,12 +41,14 @@ _MODEL = r"/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 
 
 class Call(NamedTuple):
-    """What an operation is given: who calls (None where anyone may), the parts of the address, headers and body."""
+    """What an operation is given: who calls (None where anyone may), the parts of the address, headers and body; a
+    header that came twice is in ``sent`` alone as it came."""
 
     principal: Principal | None
     parts: Mapping[str, str]
     headers: Mapping[bytes, bytes]
     body: bytes
+    sent: Headers
 
 
 class Reply(NamedTuple):
@@ -148,7 +152,7 @@ class V2:
             principal = await caller(self._services, scope)
             route.rule.check(principal)
         sent = await body() if route.method == "POST" else b""
-        return await route.answer(Call(principal, parts, headers, sent))
+        return await route.answer(Call(principal, parts, headers, sent, scope["headers"]))
 
     def _route(self, scope: Scope) -> tuple[Route, dict[str, str]]:
         path: str = scope["raw_path"].decode("latin-1") if scope.get("raw_path") else scope["path"]
@@ -180,8 +184,10 @@ class V2:
         limit = self._services.settings.max_body_bytes
         # What is packed may be large: it is unpacked where it holds up nobody.
         size = limit if b"content-encoding" in call.headers else len(call.body)
-        done = await infer(self._services, call.principal, found, size, call.body, partial(_read, call, limit))
-        return Reply(200, *render(done.model, done.asked, done.receipt, done.outputs))
+        key = key_in(call.sent)
+        done = await infer(self._services, call.principal, found, size, call.body, partial(_read, call, limit), key)
+        again = ((b"idempotency-replayed", b"true"),) if done.scored.before else ()
+        return Reply(200, *render(done.model, done.asked, done.receipt, done.outputs), again)
 
     async def _server(self, call: Call) -> Reply:
         return _json(described.SERVER)

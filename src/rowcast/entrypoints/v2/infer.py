@@ -49,10 +49,16 @@ async def served(services: Services, principal: Principal, name: str, version: s
 
 
 async def infer(
-    services: Services, principal: Principal, served: Served, size: int, body: bytes, read: Callable[[], Asked]
+    services: Services,
+    principal: Principal,
+    served: Served,
+    size: int,
+    body: bytes,
+    read: Callable[[], Asked],
+    key: str | None = None,
 ) -> Inferred:
     """The outputs of a call, which ``read`` takes out of its body and which has ``size`` bytes then, once its receipt
-    is on disk.
+    is on disk; under an idempotency ``key``, those of the first call.
 
     Raises:
         RowcastError: it is refused, or cannot be answered now.
@@ -64,7 +70,9 @@ async def infer(
             inferred = await by_size(services, size, partial(_inferred, services, principal, served, body, read))
         else:
             inferred = await _with_others(services, principal, served, body, read)
-        await services.receipts.keep(inferred.scored)
+        kept = await services.receipts.keep(inferred.scored, key)
+        if kept.before:
+            inferred = await to_thread.run_sync(_as_before, services, inferred, kept)
     except BaseException:
         services.statistics.failed(model.name, model.number, begun)
         raise
@@ -73,13 +81,20 @@ async def infer(
 
 
 def infer_now(
-    services: Services, principal: Principal, served: Served, body: bytes, read: Callable[[], Asked]
+    services: Services,
+    principal: Principal,
+    served: Served,
+    body: bytes,
+    read: Callable[[], Asked],
+    key: str | None = None,
 ) -> Inferred:
     """The same for threads."""
     model, begun = served.model, services.statistics.begin()
     try:
         inferred = _inferred(services, principal, served, body, read)
-        services.receipts.keep_now(inferred.scored)
+        kept = services.receipts.keep_now(inferred.scored, key)
+        if kept.before:
+            inferred = _as_before(services, inferred, kept)
     except BaseException:
         services.statistics.failed(model.name, model.number, begun)
         raise
@@ -127,6 +142,21 @@ def _inferred(
 
 
 def _answered(served: Served, asked: Asked, scored: Scored) -> Inferred:
-    entry = scored.entry
-    scores = np.frombuffer(entry.outputs, "<f4").reshape(entry.row_count, -1)
-    return Inferred(asked, served.model, scored, outputs_of(served.model, scores, asked))
+    return _outputs(asked, served.model, scored)
+
+
+def _as_before(services: Services, inferred: Inferred, first: Scored) -> Inferred:
+    """The outputs that the first call under the same key was answered with, by the version that gave them.
+
+    Raises:
+        NotFound: it was deleted since.
+    """
+    entry, model = first.entry, inferred.model
+    if entry.model_version_id != model.key.id:
+        model = services.catalog.version(entry.model, entry.number)
+    return _outputs(inferred.asked, model, first)
+
+
+def _outputs(asked: Asked, model: LoadedModel, scored: Scored) -> Inferred:
+    scores = np.frombuffer(scored.entry.outputs, "<f4").reshape(scored.entry.row_count, -1)
+    return Inferred(asked, model, scored, outputs_of(model, scores, asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,19 +52,27 @@ class Output(NamedTuple):
 
 def forms_of(model: LoadedModel) -> list[Form]:
     """The outputs that a model has."""
-    if model.problem is Problem.REGRESSION:
-        return [Form(VALUE, "FP32", 1)]
-    return [Form(PROBABILITIES, "FP32", len(model.classes)), Form(LABEL, TEXT, 1)]
+    return list(_forms(model.problem, len(model.classes)).values())
+
+
+@cache
+def _forms(problem: Problem, classes: int) -> dict[str, Form]:
+    """By name."""
+    if problem is Problem.REGRESSION:
+        return {VALUE: Form(VALUE, "FP32", 1)}
+    return {PROBABILITIES: Form(PROBABILITIES, "FP32", classes), LABEL: Form(LABEL, TEXT, 1)}
 
 
 def outputs_of(model: LoadedModel, scores: npt.NDArray[np.float32], asked: Asked) -> list[Output]:
     """The outputs that were asked for, from what the model gave, [N, K].
 
     Raises:
-        InvalidInput: the model has no such output.
+        InvalidInput: the model has no such output, or one is asked for twice.
     """
-    forms = {form.name: form for form in forms_of(model)}
+    forms = _forms(model.problem, len(model.classes))
     wanted = asked.wanted or [Wanted(name, asked.binary) for name in forms]
+    if len({one.name for one in wanted}) < len(wanted):
+        raise InvalidInput("tensors_invalid", "Two outputs have the same name.")
     return [_output(model, scores, one, forms) for one in wanted]
 
 

@@ -34,6 +34,8 @@ DTYPES = {
 }
 """Numpy's names for the datatypes of the protocol that hold numbers; BYTES holds texts."""
 
+_DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(form) for name, form in DTYPES.items()}
+
 TEXT = "BYTES"
 _LENGTH_BYTES = 4
 _MOST_DIMENSIONS = 8
@@ -189,12 +191,11 @@ def _not_sent(one: _Input) -> Tensor:
 
 
 def _flat(name: str, data: list[Any]) -> list[Any]:
-    if len(data) == 1 and type(data[0]) is not list:
-        return data
     for _ in range(_MOST_DIMENSIONS):
-        if not data or not any(type(item) is list for item in data):
+        kinds = set(map(type, data))
+        if list not in kinds:
             return data
-        if not all(type(item) is list for item in data):
+        if len(kinds) > 1:
             break
         data = list(chain.from_iterable(data))
     raise _invalid(f"The data of input '{name}' is nested unevenly.")
@@ -220,14 +221,14 @@ def _texts(name: str, raw: memoryview, count: int) -> list[str | None]:
 def _count(name: str, shape: Sequence[int]) -> int:
     if shape in _SINGLE:
         return 1
-    if not 0 < len(shape) <= _MOST_DIMENSIONS or any(size < 0 for size in shape):
+    if not 0 < len(shape) <= _MOST_DIMENSIONS or min(shape) < 0:
         raise _invalid(f"The shape of input '{name}' has 1 to {_MOST_DIMENSIONS} sizes, none of them negative.")
     return prod(shape)
 
 
 def _dtype(name: str, datatype: str) -> np.dtype[Any]:
     try:
-        return np.dtype(DTYPES[datatype])
+        return _DTYPES[datatype]
     except KeyError:
         raise _unknown(name) from None
 

@@ -5,14 +5,14 @@ After Mitchell et al., "Model Cards for Model Reporting" (2019).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.models.bundle.contents import Manifest
 from rowcast.models.calibrate.choice import Calibration
 from rowcast.models.calibrate.maps import Method
-from rowcast.models.recipe import Problem
+from rowcast.models.recipe import EnsembleMember, Problem
 from rowcast.models.views import Metric
 
 _MOST_LINES = 15
@@ -41,6 +41,8 @@ def write_card(
         _data(manifest, schema),
         _left_out(manifest),
         _metrics(manifest),
+        _study(evaluation.get("study")),
+        _members(manifest.recipe.ensemble or []),
         _calibration(manifest.calibration),
         _intervals(manifest),
         _importance(evaluation.get("importance", [])),
@@ -114,6 +116,28 @@ def _metrics(manifest: Manifest) -> str:
             *rows,
         ]
     )
+
+
+def _study(study: dict[str, Any] | None) -> str:
+    if study is None:
+        return ""
+    plain = {one["name"]: f"{one['value']:.4g}" for one in study["default_estimate"]}
+    estimate = [Metric.model_validate(one) for one in study["estimate"]]
+    rows = [f"| {one.name} | {one.value:.4g} | {_interval(one)} | {plain.get(one.name, '')} |" for one in estimate]
+    said = (
+        f"The best of {study['trials']} trials on {study['searched_rows']:,} rows. What wins a search looks better "
+        f"there than it is; these figures are from {study['held_out_rows']:,} other rows, by models that learned "
+        "without them, beside what a training with default settings comes to."
+    )
+    head = ["| Metric | Value | 95 % interval | By default |", "|---|---|---|---|"]
+    return "\n".join(["## How it was found", "", said, "", *head, *rows])
+
+
+def _members(members: Sequence[EnsembleMember]) -> str:
+    if not members:
+        return ""
+    lines = [f"- {one.algorithm}, {one.weight:.0%}" for one in members]
+    return "\n".join(["## Members", "", "The weighted mean of their scores is what is calibrated.", "", *lines])
 
 
 def _interval(metric: Metric) -> str:

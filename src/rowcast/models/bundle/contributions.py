@@ -24,7 +24,7 @@ class FeatureContributions:
 
 
 def feature_contributions(model: NativeModel, inputs: Inputs, names: Sequence[str]) -> FeatureContributions | None:
-    """Contributions of the features ``names`` [F], the mean over members; None when the algorithm has none.
+    """Contributions of the features ``names`` [F], the weighted mean over members; None when one of them has none.
 
     Whatever a feature was encoded to (one column per level, parts of a date, an indicator that it was missing) counts
     as the feature.
@@ -33,8 +33,11 @@ def feature_contributions(model: NativeModel, inputs: Inputs, names: Sequence[st
     known = [one for one in found if one is not None]
     if len(known) < len(found):
         return None
-    base, features = np.array([one.base for one in known]), np.array([one.features for one in known])
-    return FeatureContributions(base.mean(axis=0), features.mean(axis=0))
+    weights = [member.weight for member in model.members]
+    return FeatureContributions(
+        np.average([one.base for one in known], axis=0, weights=weights),
+        np.average([one.features for one in known], axis=0, weights=weights),
+    )
 
 
 def _of_member(member: Member, inputs: Inputs, names: Sequence[str]) -> FeatureContributions | None:

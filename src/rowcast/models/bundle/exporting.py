@@ -80,7 +80,7 @@ def _quicker(model: bytes, probe: Inputs, found: Floats) -> tuple[bytes, Matrix]
 def to_onnx(
     members: Sequence[Member], features: Sequence[Feature], problem: Problem, calibration: CalibrationMap = NONE
 ) -> bytes:
-    """One graph: an input per feature, named as it is; the mean of the members' scores, calibrated; one output."""
+    """One graph: an input per feature, named as it is; the members' mean score, calibrated; one output."""
     graph = OnnxGraph({feature.name: feature.kind is Kind.CATEGORY for feature in features})
     shared = SharedColumns()
     scores = []
@@ -90,12 +90,21 @@ def to_onnx(
             score = graph.add("Mul", score, graph.constant(member.spread))
             score = graph.add("Add", score, graph.constant(member.center))
         scores.append(score)
-    mean = scores[0] if len(scores) == 1 else graph.add("Mean", *scores)
+    mean = scores[0] if len(scores) == 1 else _mean(graph, scores, [member.weight for member in members])
     outputs = _outputs(members[0])
     answer = prediction_nodes(graph, members[0].model.link, mean, outputs, calibration)
     if problem is Problem.REGRESSION:
         return graph.finish(answer, "prediction", 1)
     return graph.finish(answer, "probabilities", max(2, outputs))
+
+
+def _mean(graph: OnnxGraph, scores: Sequence[str], weights: Sequence[float]) -> str:
+    if len(set(weights)) == 1:
+        return graph.add("Mean", *scores)
+    shares = np.array(weights) / sum(weights)
+    return graph.add(
+        "Sum", *(graph.add("Mul", *pair) for pair in zip(scores, map(graph.constant, shares), strict=True))
+    )
 
 
 def _outputs(member: Member) -> int:

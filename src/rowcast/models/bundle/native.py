@@ -24,7 +24,7 @@ class NativeModel:
     calibration: CalibrationMap
 
 
-def save_members(folder: Path, algorithm: str, members: Sequence[Member], calibration: CalibrationMap = NONE) -> None:
+def save_members(folder: Path, members: Sequence[Member], calibration: CalibrationMap = NONE) -> None:
     """Write ``members.json`` and a folder per member, counted from 1."""
     folder.mkdir(parents=True)
     for number, member in enumerate(members, start=1):
@@ -32,8 +32,11 @@ def save_members(folder: Path, algorithm: str, members: Sequence[Member], calibr
         place.mkdir()
         (place / _ENCODER).write_text(json.dumps(member.encoder.to_json(), ensure_ascii=False), encoding="utf-8")
         member.model.save(place)
-    scales = [{"center": member.center, "spread": member.spread} for member in members]
-    index = {"algorithm": algorithm, "members": scales, "calibration": calibration.model_dump(mode="json")}
+    listed = [
+        {"algorithm": one.algorithm, "center": one.center, "spread": one.spread, "weight": one.weight}
+        for one in members
+    ]
+    index = {"members": listed, "calibration": calibration.model_dump(mode="json")}
     (folder / _INDEX).write_text(json.dumps(index))
 
 
@@ -44,13 +47,14 @@ def load_encoders(folder: Path) -> list[Encoder]:
 
 
 def load_members(folder: Path, threads: int) -> NativeModel:
-    """What ``save_members`` wrote."""
+    """What ``save_members`` wrote. Bundles of releases that knew no ensembles name one algorithm for all members."""
     index = json.loads((folder / _INDEX).read_bytes())
-    learner = learner_of(index["algorithm"])
     members = []
-    for number, scale in enumerate(index["members"], start=1):
+    for number, one in enumerate(index["members"], start=1):
         place = folder / str(number)
-        members.append(Member(_encoder(place), learner.load(place, threads), scale["center"], scale["spread"]))
+        algorithm = one.get("algorithm") or index["algorithm"]
+        model = learner_of(algorithm).load(place, threads)
+        members.append(Member(_encoder(place), model, algorithm, one["center"], one["spread"], one.get("weight", 1.0)))
     return NativeModel(members, CalibrationMap.model_validate(index["calibration"]))
 
 

@@ -7,7 +7,7 @@ import json
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,11 +35,11 @@ from rowcast.models.views import LeftOut, Metric
 
 SCRIPT = Path(__file__).with_name("predict_script.py")
 _LIBRARIES = {
-    "linear": "scikit-learn",
-    "random_forest": "scikit-learn",
-    "lightgbm": "lightgbm",
-    "xgboost": "xgboost-cpu",
-    "catboost": "catboost",
+    "linear": ("scikit-learn",),
+    "random_forest": ("scikit-learn", "skops"),
+    "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost-cpu",),
+    "catboost": ("catboost",),
 }
 
 
@@ -94,14 +94,14 @@ def write(content: Pack, folder: Path, threads: int) -> str:
         (folder / bundle.QUICK).write_bytes(graph)
         _write_json(folder / bundle.TABLES, matrix.to_json())
         runtime = MatrixRuntime(graph, matrix, threads)
-    save_members(folder / bundle.NATIVE, content.algorithm, content.members, calibration)
+    save_members(folder / bundle.NATIVE, content.members, calibration)
     _write_json(folder / bundle.SCHEMA, content.schema.model_dump(mode="json"))
     _write_json(folder / bundle.GOLDEN, _golden(content, runtime).model_dump())
     _write_json(folder / bundle.EVALUATION, content.evaluation)
     (folder / bundle.HELD_OUT).write_bytes(content.held_out.packed())
     shutil.copyfile(SCRIPT, folder / bundle.SCRIPT)
     manifest = _manifest(content, exported)
-    title = learner_of(content.algorithm).describe().title
+    title = "Ensemble" if content.recipe.ensemble else learner_of(content.algorithm).describe().title
     card = write_card(manifest, content.schema, content.evaluation, content.warnings, title)
     (folder / bundle.CARD).write_text(card, encoding="utf-8")
     return bundle.seal(folder, manifest)
@@ -131,21 +131,19 @@ def _manifest(content: Pack, exported: Export) -> Manifest:
         parity=exported.parity,
         calibration=content.calibration,
         intervals=content.intervals,
-        libraries=versions(content.algorithm),
+        libraries=versions([member.algorithm for member in content.members]),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def versions(algorithm: str) -> dict[str, str]:
-    """Of the libraries that a model of the algorithm stands on."""
+def versions(algorithms: Iterable[str]) -> dict[str, str]:
+    """Of the libraries that models of the algorithms stand on."""
     from rowcast import __version__
 
-    names = ["numpy", "onnx", "onnxruntime", "polars"]
-    if algorithm in _LIBRARIES:
-        names.append(_LIBRARIES[algorithm])
-    if algorithm == "random_forest":
-        names.append("skops")
-    found = {name: importlib.metadata.version(name) for name in names}
+    names = {"numpy", "onnx", "onnxruntime", "polars"}
+    for algorithm in algorithms:
+        names.update(_LIBRARIES.get(algorithm, ()))
+    found = {name: importlib.metadata.version(name) for name in sorted(names)}
     return {"rowcast": __version__, "python": platform.python_version(), **found}
 
 

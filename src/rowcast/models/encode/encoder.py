@@ -2,13 +2,14 @@
 
 Layout of the matrix. Numbers and flags as they are, then year, month and weekday of each date, then the dates as days,
 then one column per category. A linear learner gets these quantile-transformed, then an indicator per column that can
-be missing, then one column per level of the categories with few levels.
+be missing, then one column per level of the categories with few levels. With ``limits`` every number is first brought
+within the range that most of those learned from were in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -22,7 +23,9 @@ from rowcast.models.encode.inputs import Floats, Inputs, Labels, row_count
 from rowcast.models.encode.quantiles import Quantiles, fit_quantiles
 from rowcast.models.recipe import Problem
 
-_LARGEST = np.finfo(np.float32).max
+_LARGEST = float(np.finfo(np.float32).max)
+_FAR_OUT = 0.005
+"""Share of the numbers at either end that clipping counts as outliers."""
 
 
 class Style(StrEnum):
@@ -44,6 +47,8 @@ class Encoder:
     quantiles: Quantiles | None = None
     indicators: list[int] = field(default_factory=list)
     """Numeric columns that get a column "was missing"."""
+    limits: list[list[float]] | None = None
+    """Lowest and highest value of every numeric column, where outliers are clipped."""
 
     @property
     def one_hot(self) -> list[tuple[int, float]]:
@@ -70,6 +75,9 @@ class Encoder:
     def _assemble(self, inputs: Inputs, columns: list[Floats]) -> Floats:
         numeric = numeric_columns(inputs, self.numbers, self.dates)
         missing = [np.isnan(numeric[:, i]) for i in self.indicators]
+        if self.limits is not None:
+            low, high = np.array(self.limits, dtype=np.float32)
+            np.clip(numeric, low, high, out=numeric)
         for column, value in enumerate(self.fill):
             if not np.isnan(value):
                 np.copyto(numeric[:, column], np.float32(value), where=np.isnan(numeric[:, column]))
@@ -93,6 +101,7 @@ class Encoder:
             fill=[np.nan if value is None else value for value in data["fill"]],
             quantiles=Quantiles(**data["quantiles"]) if data["quantiles"] else None,
             indicators=data["indicators"],
+            limits=data.get("limits"),
         )
 
 
@@ -112,9 +121,16 @@ def numeric_columns(inputs: Inputs, numbers: Sequence[str], dates: Sequence[str]
 
 
 def fit_encoder(
-    features: Sequence[Feature], inputs: Inputs, y: NDArray[Any], problem: Problem, style: Style, seed: int
+    features: Sequence[Feature],
+    inputs: Inputs,
+    y: NDArray[Any],
+    problem: Problem,
+    style: Style,
+    seed: int,
+    *,
+    clip: bool = False,
 ) -> tuple[Encoder, Floats]:
-    """An encoder learned from these rows, and their own matrix.
+    """An encoder learned from these rows, and their own matrix; with ``clip`` it keeps outliers within limits.
 
     The matrix is not ``transform(inputs)``: columns made from the target are cross-fitted, each row's value learned
     from other rows, so that a learner cannot read its own target there.
@@ -132,7 +148,9 @@ def fit_encoder(
         float("nan") if style is Style.BOOSTER and missing else _median(numeric[:, i])
         for i, missing in enumerate(ever_missing)
     ]
-    encoder = Encoder(numbers, dates, [table for table, _ in fitted], fill)
+    measured = [feature.name for feature in features if feature.kind is Kind.NUMBER]
+    limits = _limits(numeric, [numbers.index(name) for name in measured]) if clip else None
+    encoder = Encoder(numbers, dates, [table for table, _ in fitted], fill, limits=limits)
     columns = [column for _, column in fitted]
     if style is Style.LINEAR:
         encoder = _with_quantiles(encoder, inputs, columns, np.flatnonzero(ever_missing).tolist())
@@ -140,10 +158,22 @@ def fit_encoder(
 
 
 def _with_quantiles(encoder: Encoder, inputs: Inputs, columns: list[Floats], indicators: list[int]) -> Encoder:
-    plain = Encoder(encoder.numbers, encoder.dates, encoder.tables, encoder.fill)
     width = len(encoder.fill) + len(encoder.value_tables)
-    quantiles = fit_quantiles(plain._assemble(inputs, columns)[:, :width])
-    return Encoder(encoder.numbers, encoder.dates, encoder.tables, encoder.fill, quantiles, indicators)
+    quantiles = fit_quantiles(encoder._assemble(inputs, columns)[:, :width])
+    return replace(encoder, quantiles=quantiles, indicators=indicators)
+
+
+def _limits(numeric: Floats, measured: Sequence[int]) -> list[list[float]]:
+    """Lowest and highest values [2,columns]. Only columns ``measured`` have limits, and none that would leave them a
+    single value: what is rare there is all that they tell."""
+    low, high = np.full((2, numeric.shape[1]), [[-_LARGEST], [_LARGEST]])
+    for column in measured:
+        known = numeric[:, column][~np.isnan(numeric[:, column])]
+        if len(known):
+            ends = np.quantile(known, [_FAR_OUT, 1 - _FAR_OUT], method="nearest")
+            if ends[0] < ends[1]:
+                low[column], high[column] = ends
+    return [low.tolist(), high.tolist()]
 
 
 def _median(column: Floats) -> float:

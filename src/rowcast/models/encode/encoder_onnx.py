@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,16 +17,17 @@ from rowcast.models.encode.quantiles import Quantiles
 class SharedColumns:
     """What all encoders of one graph compute alike, made once: the numeric columns before anything fitted."""
 
-    tensor: str | None = None
+    tensors: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def numeric(self, graph: OnnxGraph, encoder: Encoder) -> str:
-        if self.tensor is None:
+        columns = (*encoder.numbers, *encoder.dates)  # a date is never also a number
+        if columns not in self.tensors:
             blocks = [graph.concat(encoder.numbers)] if encoder.numbers else []
             if encoder.dates:
                 days = graph.concat(encoder.dates)
                 blocks += [calendar_nodes(graph, days, len(encoder.dates)), days]
-            self.tensor = graph.concat(blocks)
-        return self.tensor
+            self.tensors[columns] = graph.concat(blocks)
+        return self.tensors[columns]
 
 
 def encoder_nodes(graph: OnnxGraph, encoder: Encoder, shared: SharedColumns) -> str:
@@ -40,7 +41,7 @@ def encoder_nodes(graph: OnnxGraph, encoder: Encoder, shared: SharedColumns) -> 
         if encoder.indicators:
             chosen = graph.add("Gather", missing, graph.constant(encoder.indicators, np.int64), axis=1)
             indicators.append(graph.add("Cast", chosen, to=1))
-        blocks.append(_filled(graph, encoder, numeric, missing))
+        blocks.append(_filled(graph, encoder, _clipped(graph, encoder, numeric), missing))
     blocks += [values[i] for i in encoder.value_tables]
     if encoder.quantiles is not None and blocks:
         blocks = [_quantile_nodes(graph, encoder.quantiles, graph.concat(blocks))]
@@ -56,6 +57,15 @@ def _lookup(graph: OnnxGraph, table: CategoryTable) -> str:
         values_floats=np.array(list(table.values.values()) or [table.other], dtype=np.float32),
         default_float=float(np.float32(table.other)),
     )
+
+
+def _clipped(graph: OnnxGraph, encoder: Encoder, numeric: str) -> str:
+    if encoder.limits is None:
+        return numeric
+    low, high = (graph.constant(np.array([ends], dtype=np.float32)) for ends in encoder.limits)
+    # By comparison, for NaN then stays as it is.
+    above = graph.add("Where", graph.add("Less", numeric, low), low, numeric)
+    return graph.add("Where", graph.add("Greater", above, high), high, above)
 
 
 def _filled(graph: OnnxGraph, encoder: Encoder, numeric: str, missing: str) -> str:

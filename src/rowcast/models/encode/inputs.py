@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rowcast.datasets.schema import Feature, Kind
+
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 MISSING = ""
 """A category that is not known."""
+_EPOCH = datetime(1970, 1, 1)
+_MINUTES = 1440
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,25 @@ def from_feeds(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Column]:
         name: Labels.of(array) if array.dtype.kind in "OUS" else array.astype(np.float32, copy=False).ravel()
         for name, array in arrays.items()
     }
+
+
+def written(feature: Feature, column: Column) -> list[Any]:
+    """The values of a column as a client sends them, with None for what is not known."""
+    if isinstance(column, Labels):
+        return [text or None for text in column.texts().tolist()]
+    values = [None if np.isnan(value) else value for value in column]
+    if feature.kind is Kind.FLAG:
+        return [None if value is None else bool(value) for value in values]
+    if feature.kind is Kind.DATE:
+        return [None if value is None else _iso(float(value)) for value in values]
+    # The shortest decimal that is this float32.
+    return [None if value is None or np.isinf(value) else float(str(value)) for value in values]
+
+
+def _iso(days: float) -> str | None:
+    """ISO 8601 to the minute, as far as float32 carries; None outside the years 1 to 9999."""
+    try:
+        moment = _EPOCH + timedelta(minutes=round(days * _MINUTES))
+    except OverflowError:
+        return None
+    return moment.date().isoformat() if (moment.hour, moment.minute) == (0, 0) else moment.isoformat()

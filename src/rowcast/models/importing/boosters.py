@@ -117,7 +117,7 @@ def _converted(
 ) -> Converted:
     features = [feature.model_copy(update={"may_be_missing": True}) for feature in foreign.named(names, len(names))]
     numbers = [feature.name for feature in features]
-    member = Member(Encoder(numbers, [], [], [float("nan")] * len(numbers)), model)
+    member = Member(Encoder(numbers, [], [], [float("nan")] * len(numbers)), model, algorithm)
     exported = export([member], features, problem, probe(features, foreign.rows), _SEED)
     count = {Problem.BINARY: 2, Problem.MULTICLASS: outputs, Problem.REGRESSION: 0}[problem]
     labels = [str(place) for place in range(count)] if classes is None or len(classes) != count else list(classes)

@@ -71,7 +71,7 @@ def _write(converted: Converted, foreign: Foreign, source: DatasetReference, tar
 def _runtime(converted: Converted, folder: Path) -> Runtime:
     """What serves it, its files written."""
     if converted.members:
-        save_members(folder / contents.NATIVE, converted.algorithm, converted.members)
+        save_members(folder / contents.NATIVE, converted.members)
     if converted.graph is None:
         return NativeRuntime(NativeModel(converted.members, NONE))
     (folder / contents.ONNX).write_bytes(converted.graph)
@@ -103,7 +103,7 @@ def _manifest(converted: Converted, source: DatasetReference, target: str) -> Ma
         metrics=[],
         left_out=[],
         parity=converted.parity,
-        libraries=versions(converted.algorithm),
+        libraries=versions([converted.algorithm]),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         origin=f"version {source.version} of {source.name}",
     )

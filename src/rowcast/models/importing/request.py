@@ -23,6 +23,12 @@ class ImportRequest(BaseModel):
     )
     promote: bool = Field(default=False, description="Point 'champion' at the new version when done.")
 
+    pickled: bool = Field(
+        default=False,
+        description="For administrators: take it even if it is pickled, where the operator lets pickles be opened in a "
+        "process that can reach nothing (ROWCAST_CONVERT_PICKLES).",
+    )
+
     @property
     def name(self) -> str:
         """What it is called here."""

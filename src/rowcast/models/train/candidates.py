@@ -51,17 +51,31 @@ class Conditions:
 
     seed: int
     threads: int
-    balanced: bool
     in_time: bool
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to a table before it is learned from: see the recipe. ``features`` are all where None."""
+
+    features: tuple[str, ...] | None = None
+    clip: bool = False
+    balanced: bool = False
 
 
 @dataclass
 class Candidate:
-    """One algorithm: what came of its folds so far. ``scored`` [N,outputs] is NaN for rows that no fold has tested."""
+    """One way to learn: what came of its folds so far. ``scored`` [N,outputs] is NaN for rows that no fold has tested.
+
+    An ensemble has ``parts``, which are candidates themselves, each with its weight in the mean.
+    """
 
     algorithm: str
     hyperparameters: dict[str, Any]
     scored: Floats
+    preparation: Preparation = Preparation()
+    weight: float = 1.0
+    parts: list[Candidate] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     """The primary metric in every fold."""
     link: Link = Link.NUMBER
@@ -75,7 +89,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class _Encoded:
+class Encoded:
     """The rows of one fold as one style of learner sees them."""
 
     encoder: Encoder
@@ -86,54 +100,60 @@ class _Encoded:
 def cross_validate(
     table: Table,
     folds: Sequence[Fold],
-    hyperparameters: dict[str, dict[str, Any]],
+    candidates: Sequence[Candidate],
     conditions: Conditions,
     keep_members: bool,
     step: Step,
-) -> list[Candidate]:
-    """Every algorithm on every fold. One that fails carries its failure and skips its other folds.
+) -> None:
+    """Every candidate on every fold. One that fails carries its failure and skips its other folds.
 
-    Folds are the outer loop, so that the algorithms share the encoded rows of each.
+    Folds are the outer loop, so that the candidates share the encoded rows of each.
     """
-    width = len(table.classes) if table.problem is Problem.MULTICLASS else 1
-    candidates = [
-        Candidate(name, values, np.full((len(table.y), width), np.nan, dtype=np.float32))
-        for name, values in hyperparameters.items()
-    ]
     for number, fold in enumerate(folds, start=1):
         for candidate, encoded in _encodings(candidates, table, fold, conditions):
-            _fit_fold(candidate, table, fold, encoded, conditions, keep_members, number, step, len(folds))
-    return candidates
+            member = fit_fold(candidate, table, fold, encoded, conditions, number, step)
+            if member is not None:
+                candidate.members += [member] if keep_members else []
+                _measure_features(candidate, table, fold, encoded, member, conditions, len(folds))
 
 
 def _encodings(
     candidates: Sequence[Candidate], table: Table, fold: Fold, conditions: Conditions
-) -> Iterator[tuple[Candidate, _Encoded]]:
-    """Each candidate with its view of the fold, styles together, so that one encoding at a time is in memory."""
-    training, testing = table.take(fold.training), table.take(fold.testing)
-    for style in Style:
-        of_style = [c for c in candidates if c.failure is None and learner_of(c.algorithm).style is style]
-        if not of_style:
-            continue
-        encoder, matrix = fit_encoder(
-            table.features, training.inputs, training.y, table.problem, style, conditions.seed
-        )
-        encoded = _Encoded(encoder, matrix, encoder.transform(testing.inputs))
-        for candidate in of_style:
-            yield candidate, encoded
+) -> Iterator[tuple[Candidate, Encoded]]:
+    """Each candidate with its view of the fold, those alike together, so that one encoding at a time is in memory."""
+    alike: dict[tuple[Style, bool, tuple[str, ...] | None], list[Candidate]] = {}
+    for candidate in candidates:
+        style, how = learner_of(candidate.algorithm).style, candidate.preparation
+        alike.setdefault((style, how.clip, how.features), []).append(candidate)
+    for same in alike.values():
+        going = [candidate for candidate in same if candidate.failure is None]
+        if going:
+            encoded = encode(going[0], table, fold, conditions)
+            yield from ((candidate, encoded) for candidate in going)
 
 
-def _fit_fold(
+def encode(candidate: Candidate, table: Table, fold: Fold, conditions: Conditions) -> Encoded:
+    """The rows of a fold as the candidate's learner sees them, by an encoder fitted on those it learns from."""
+    encoder, matrix = _fit_encoder(candidate, table.take(fold.training), conditions)
+    return Encoded(encoder, matrix, encoder.transform(take(table.inputs, fold.testing)))
+
+
+def _fit_encoder(candidate: Candidate, table: Table, conditions: Conditions) -> tuple[Encoder, Floats]:
+    how, style = candidate.preparation, learner_of(candidate.algorithm).style
+    features = [one for one in table.features if how.features is None or one.name in how.features]
+    return fit_encoder(features, table.inputs, table.y, table.problem, style, conditions.seed, clip=how.clip)
+
+
+def fit_fold(
     candidate: Candidate,
     table: Table,
     fold: Fold,
-    encoded: _Encoded,
+    encoded: Encoded,
     conditions: Conditions,
-    keep_member: bool,
     number: int,
     step: Step,
-    fold_count: int,
-) -> None:
+) -> Member | None:
+    """Fit the candidate on a fold and keep its scores of the rows tested; None, with its failure kept, if it fails."""
     started = time.perf_counter()
     try:
         member, rounds = _fit(
@@ -142,23 +162,35 @@ def _fit_fold(
         scored = member.score(encoded.testing)
         reached = score(table.problem, table.y[fold.testing], predictions(member.model.link, scored))
     except Exception as error:  # noqa: BLE001 - one library's failure must not lose the other candidates
-        candidate.failure = _failure(candidate.algorithm, error)
-        return
+        candidate.failure = failure_of(candidate.algorithm, error)
+        return None
     candidate.scored[fold.testing] = scored
     candidate.link = member.model.link
     candidate.scores.append(reached)
     candidate.rounds += [] if rounds is None else [rounds]
-    candidate.members += [member] if keep_member else []
+    candidate.seconds += time.perf_counter() - started
     step(candidate.algorithm, 1.0, number, reached)
-    candidate.drops.append(
-        drops_in_score(
-            table.problem, member, encoded.testing, table.y[fold.testing], table.features, conditions.seed, fold_count
-        )
-    )
+    return member
+
+
+def _measure_features(
+    candidate: Candidate,
+    table: Table,
+    fold: Fold,
+    encoded: Encoded,
+    member: Member,
+    conditions: Conditions,
+    fold_count: int,
+) -> None:
+    started = time.perf_counter()
+    truth = table.y[fold.testing]
+    drops = drops_in_score(table.problem, member, encoded.testing, truth, table.features, conditions.seed, fold_count)
+    candidate.drops.append(drops)
     candidate.seconds += time.perf_counter() - started
 
 
-def _failure(algorithm: str, error: Exception) -> RowcastError:
+def failure_of(algorithm: str, error: Exception) -> RowcastError:
+    """The error as one of ours."""
     if isinstance(error, RowcastError):
         return error
     # The text of a library's exception may hold data; its type does not.
@@ -178,7 +210,7 @@ def _fit(
     """Fit on these rows, stopping early on a part of them; the model, and its trees scaled to the whole table."""
     learner = learner_of(candidate.algorithm)
     y, center, spread = _targets(table, rows)
-    examples = Examples(matrix, y, _weights(table, y, conditions))
+    examples = Examples(matrix, y, _weights(candidate, table, y))
     watch = None
     if learner.stops_early:
         kept, watched = watched_split(y, conditions.seed, by_class=bool(table.classes), in_time=conditions.in_time)
@@ -187,21 +219,30 @@ def _fit(
     lesson = _lesson(candidate, learner, table, examples, conditions, fold, step)
     model = learner.fit(replace(lesson, watch=watch))
     rounds = None if watch is None or model.rounds is None else model.rounds * (len(table.y) / len(examples.y)) ** 0.5
-    return Member(encoder, model, center, spread), rounds
+    return Member(encoder, model, candidate.algorithm, center, spread), rounds
+
+
+def untried(
+    table: Table, algorithm: str, hyperparameters: dict[str, Any], preparation: Preparation, weight: float = 1.0
+) -> Candidate:
+    """A candidate that no fold has been fitted of yet."""
+    width = len(table.classes) if table.problem is Problem.MULTICLASS else 1
+    scored = np.full((len(table.y), width), np.nan, dtype=np.float32)
+    return Candidate(algorithm, hyperparameters, scored, preparation, weight)
 
 
 def fit_for_serving(candidate: Candidate, table: Table, conditions: Conditions, step: Step) -> Member:
     """One model on all rows, with as many trees as the folds' models stopped at, scaled for the more rows."""
     learner = learner_of(candidate.algorithm)
-    encoder, matrix = fit_encoder(table.features, table.inputs, table.y, table.problem, learner.style, conditions.seed)
+    encoder, matrix = _fit_encoder(candidate, table, conditions)
     every = np.arange(len(table.y))
     if learner.stops_early and not candidate.rounds:
         return _fit(candidate, table, every, matrix, encoder, conditions, None, step)[0]
     y, center, spread = _targets(table, every)
-    examples = Examples(matrix, y, _weights(table, y, conditions))
+    examples = Examples(matrix, y, _weights(candidate, table, y))
     lesson = _lesson(candidate, learner, table, examples, conditions, None, step)
     rounds = max(1, round(float(np.mean(candidate.rounds)))) if candidate.rounds else None
-    return Member(encoder, learner.fit(replace(lesson, rounds=rounds)), center, spread)
+    return Member(encoder, learner.fit(replace(lesson, rounds=rounds)), candidate.algorithm, center, spread)
 
 
 def _lesson(
@@ -237,8 +278,8 @@ def _targets(table: Table, rows: Indices) -> tuple[NDArray[Any], float, float]:
     return y.astype(np.float32), center, spread
 
 
-def _weights(table: Table, y: NDArray[Any], conditions: Conditions) -> Floats | None:
-    if not (conditions.balanced and table.classes):
+def _weights(candidate: Candidate, table: Table, y: NDArray[Any]) -> Floats | None:
+    if not (candidate.preparation.balanced and table.classes):
         return None
     counts = np.bincount(y, minlength=len(table.classes))
     present = np.count_nonzero(counts)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from itertools import islice
 
-from rowcast.datasets.schema import TRAINABLE, FeatureSchema
+from rowcast.datasets.names import nearest
+from rowcast.datasets.schema import TRAINABLE, FeatureSchema, Kind
 from rowcast.datasets.views import TableProfile
 from rowcast.errors import InvalidInput, Problem
+from rowcast.models.presets import check_alike
+from rowcast.models.recipe import Problem as Goal
 from rowcast.models.recipe import Recipe
 from rowcast.models.views import LeftOut
 
 EVERY_COLUMN = "*"
 """Stands in ``optional`` for all features."""
+
+_MOST_PROBLEMS = 100
+_SHOWN = 100
+"""Characters of an unknown name that are told."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,25 @@ class Choice:
 
 
 def check_names(recipe: Recipe, schema: FeatureSchema) -> None:
-    """Raise ``InvalidInput("column_unknown")`` that names every column of the recipe that the table does not have."""
-    mentioned = {
+    """Raise ``InvalidInput`` for columns that do not fit, as far as can be told without the rows.
+
+    Codes: column_unknown, which names the first hundred that the table does not have; features_invalid for a feature
+    that is the target; features_empty where none is left; ensemble_mixed.
+    """
+    known = set(schema.names)
+    unknown = ((name, place) for place, names in _mentioned(recipe).items() for name in names if name not in known)
+    problems = [
+        Problem(code="column_unknown", message=_unknown(name, place, schema.names), field=name[:_SHOWN])
+        for name, place in islice(unknown, _MOST_PROBLEMS)
+    ]
+    if problems:
+        raise InvalidInput("column_unknown", " ".join(problem.message for problem in problems), problems)
+    _check_features(recipe, schema)
+    check_alike(recipe, of_classes=_surely_of_classes(recipe, schema))
+
+
+def _mentioned(recipe: Recipe) -> dict[str, list[str]]:
+    return {
         "target": [recipe.target],
         "features": recipe.features or [],
         "include": recipe.include,
@@ -35,16 +59,30 @@ def check_names(recipe: Recipe, schema: FeatureSchema) -> None:
         "optional": [name for name in recipe.optional if name != EVERY_COLUMN],
         "kinds": list(recipe.kinds),
         "time_column": [recipe.time_column] if recipe.time_column else [],
+        "ensemble": [name for one in recipe.ensemble or () for name in one.features or ()],
     }
-    known = schema.names
-    problems = [
-        Problem(code="column_unknown", message=_unknown(name, place, known), field=name)
-        for place, names in mentioned.items()
-        for name in names
-        if name not in known
-    ]
-    if problems:
-        raise InvalidInput("column_unknown", " ".join(problem.message for problem in problems), problems)
+
+
+def _check_features(recipe: Recipe, schema: FeatureSchema) -> None:
+    members = [set(one.features) for one in recipe.ensemble or () if one.features is not None]
+    asked = set(recipe.include) if recipe.features is None else set(recipe.features) - set(recipe.exclude)
+    if recipe.target in asked.union(*members):
+        problem = _is_target(recipe.target)
+        raise InvalidInput("features_invalid", problem.message, [problem])
+    all_features = schema.names if recipe.features is None else recipe.features
+    left = set(all_features) - set(recipe.exclude) - {recipe.target}
+    if not left or not all(left & member for member in members):
+        message = "No column is left to learn from. See to 'features', 'exclude' and the features of ensemble members."
+        raise InvalidInput("features_empty", message)
+
+
+def _surely_of_classes(recipe: Recipe, schema: FeatureSchema) -> bool:
+    """Of numbers without a problem only their values can tell."""
+    if recipe.problem is not None:
+        return recipe.problem is not Goal.REGRESSION
+    target = schema.feature(recipe.target)
+    kind = recipe.kinds.get(recipe.target) or (target and target.kind)
+    return kind not in (Kind.NUMBER, Kind.DATE)
 
 
 def choose(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> Choice:
@@ -101,7 +139,7 @@ def _check_trainable(names: Iterable[str], schema: FeatureSchema, target: str) -
     for name in names:
         feature = schema.feature(name)
         if name == target:
-            problems.append(_problem(name, f"{name!r} is the target, so it cannot be a feature."))
+            problems.append(_is_target(name))
         elif feature is not None and feature.kind not in TRAINABLE:
             advice = f'give its kind to use it, as in "kinds": {{"{name}": "category"}}'
             problems.append(_problem(name, f"{name!r} is taken for {feature.kind.value}; {advice}."))
@@ -112,7 +150,7 @@ def _check_trainable(names: Iterable[str], schema: FeatureSchema, target: str) -
 def _checked(choice: Choice) -> Choice:
     if choice.features:
         return choice
-    why = " ".join(f"{left.column}: {left.reason}." for left in choice.left_out[:10])
+    why = " ".join(f"{left.column}: {left.reason.rstrip('.')}." for left in choice.left_out[:10])
     raise InvalidInput(
         "features_empty", f"No column is left to learn from. {why} Name some in 'features' or 'include'."
     )
@@ -128,9 +166,14 @@ def _used_in_spite(chosen: list[str], profile: TableProfile) -> list[str]:
 
 
 def _unknown(name: str, place: str, known: list[str]) -> str:
-    near = get_close_matches(name, known, n=1) or [k for k in known if k.casefold() == name.strip().casefold()][:1]
-    meant = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{place!r} names the column {name!r}, which the table does not have.{meant}"
+    near = nearest(name, known)
+    meant = f" Did you mean {near!r}?" if near else ""
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    return f"{place!r} names the column {shown!r}, which the table does not have.{meant}"
+
+
+def _is_target(name: str) -> Problem:
+    return _problem(name, f"{name!r} is the target, so it cannot be a feature.")
 
 
 def _problem(name: str, message: str) -> Problem:

@@ -1,4 +1,4 @@
-"""A member: one encoder with the model fitted on what it makes. What is served is the mean of one or more members."""
+"""A member: one encoder with the model fitted on what it makes. What is served is the weighted mean of its members."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ class Member:
 
     encoder: Encoder
     model: FittedModel
+    algorithm: str
     center: float = 0.0
     spread: float = 1.0
+    weight: float = 1.0
+    """How much its score counts among those of several members."""
 
     def score(self, matrix: Floats) -> NDArray[np.float64]:
         """Scores of encoded rows [N,outputs]: see ``learner.Link``."""
@@ -33,9 +36,9 @@ class Member:
 
 
 def mean_score(members: Sequence[Member], inputs: Inputs) -> NDArray[np.float64]:
-    """The mean of the members' scores of these inputs [N,outputs]."""
-    total = sum(member.score(member.encoder.transform(inputs)) for member in members)
-    return np.asarray(total) / len(members)
+    """The weighted mean of the members' scores of these inputs [N,outputs]."""
+    total = sum(member.score(member.encoder.transform(inputs)) * member.weight for member in members)
+    return np.asarray(total) / sum(member.weight for member in members)
 
 
 def mean_prediction(members: Sequence[Member], inputs: Inputs, calibration: CalibrationMap = NONE) -> Floats:

@@ -98,7 +98,8 @@ def _numbers(written: WrittenTarget, recipe: Recipe) -> Target:
     rows = np.flatnonzero(~np.isnan(written.numbers))
     y = written.numbers[rows]
     if not len(rows) or y.min() == y.max():
-        raise _refused("target_constant", recipe, "has the same value in every row, so there is nothing to learn.")
+        what = "has the same value in every row" if len(rows) else "has no values"
+        raise _refused("target_constant", recipe, f"{what}, so there is nothing to learn.")
     return Target(Problem.REGRESSION, y, rows, [], None, _dropped(len(written.numbers) - len(rows), recipe))
 
 
@@ -109,7 +110,8 @@ def _classes(written: WrittenTarget, recipe: Recipe, problem: Problem) -> Target
     counts = np.bincount(codes)
     known = np.array([name != "" for name in names])
     if int(known.sum()) < 2:
-        raise _refused("target_constant", recipe, "has one class only, so there is nothing to learn.")
+        what = "has one class only" if known.any() else "has no values"
+        raise _refused("target_constant", recipe, f"{what}, so there is nothing to learn.")
     kept, lost = _learnable(names, counts, known, recipe)
     missing = int(counts[~known].sum())
     if problem is Problem.BINARY and len(kept) != 2:

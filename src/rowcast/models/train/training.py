@@ -4,56 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Report, Storage
-from rowcast.datasets.profile.profiling import profile
-from rowcast.datasets.schema import FeatureSchema, Kind
-from rowcast.errors import InvalidInput, Problem
+from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.models.bundle.contents import DatasetReference
 from rowcast.models.bundle.packing import Pack, pack
-from rowcast.models.encode.inputs import take
+from rowcast.models.calibrate.maps import NONE
+from rowcast.models.evaluate.dependence import MOST_FEATURES, partial_dependence
 from rowcast.models.evaluate.metrics import greater_is_better, primary_metric
-from rowcast.models.presets import Plan, plan
-from rowcast.models.recipe import Recipe, TrainingRequest
+from rowcast.models.recipe import EnsembleMember, Recipe, TrainingRequest
+from rowcast.models.recipe import Problem as Goal
 from rowcast.models.train.candidates import (
     Candidate,
     Conditions,
+    Preparation,
     Table,
     cross_validate,
-    fit_for_serving,
+    untried,
     with_automatic,
 )
-from rowcast.models.train.columns import Choice, check_names, choose, learned_from
+from rowcast.models.train.ensembles import combine, served_members
 from rowcast.models.train.fold_plan import TestedRows, plan_folds
 from rowcast.models.train.judging import Judged, judge
-from rowcast.models.train.kinds import with_kinds
+from rowcast.models.train.member import Member, mean_prediction
+from rowcast.models.train.preparing import Prepared, prepare
 from rowcast.models.train.progress import TrainingProgress
-from rowcast.models.train.reading import read_inputs, read_moments, read_target
-from rowcast.models.train.repeats import repeats_warning
-from rowcast.models.train.target import Target
-from rowcast.models.train.target import read_target as target_of
 
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A recipe brought together with its table. ``moments`` are those of the time column, if there is one."""
-
-    recipe: Recipe
-    plan: Plan
-    schema: FeatureSchema
-    choice: Choice
-    target: Target
-    table: Table
-    moments: NDArray[np.float64] | None
-    warnings: list[str]
+_YEARS = (1900, 2100)
+"""Whole numbers between these are taken for years."""
 
 
 def train(
@@ -66,13 +48,16 @@ def train(
     schema: dict[str, Any],
     bundle_prefix: str,
     threads: int,
+    study: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train every algorithm of the request and write a bundle for each: the TrainingOutcome, best candidate first.
+
+    ``study`` is how the recipe was found, which goes into the evaluation.
 
     Raises ``InvalidInput`` for a recipe that does not fit the table and ``Internal("training_failed")`` when every
     algorithm failed; one that fails beside others is only a warning. The same request gives the same models.
     """
-    _wait_without_spinning()
+    wait_without_spinning()
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     asked = TrainingRequest.model_validate(request)
@@ -80,14 +65,18 @@ def train(
     source = DatasetReference(name=asked.dataset, version=dataset_number, content_hash=content_hash)
     with threadpool_limits(threads):
         with storage.local(table_key(content_hash)) as path:
-            prepared = _prepare(path, asked.recipe(), FeatureSchema.model_validate(schema), progress)
+            prepared = prepare(path, asked.recipe(), FeatureSchema.model_validate(schema), progress.prepare)
         tested = plan_folds(prepared.target, prepared.plan, prepared.moments, prepared.recipe.seed)
         prepared.warnings.extend(tested.warnings)
         conditions = _conditions(prepared.recipe, threads)
         judged = _judge(prepared, tested, conditions, progress)
+        prepared.warnings.extend(_time_hint(judged[0], prepared))
         storage.delete(bundle_prefix)  # what an interrupted run of the same task left
         try:
-            lines = [_serve(one, prepared, conditions, source, storage, bundle_prefix, progress) for one in judged]
+            found = {} if study is None else {"study": study}
+            lines = [
+                _serve(one, prepared, conditions, source, storage, bundle_prefix, progress, found) for one in judged
+            ]
         except BaseException:
             storage.delete(bundle_prefix)
             raise
@@ -95,7 +84,7 @@ def train(
     return _outcome(prepared, lines)
 
 
-def _wait_without_spinning() -> None:
+def wait_without_spinning() -> None:
     """OpenMP's threads spin while they wait, which on busy cores makes a fit ten times slower.
 
     The libraries read this when they are loaded, so it must come before any of them is imported.
@@ -103,85 +92,22 @@ def _wait_without_spinning() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def _prepare(path: Path, recipe: Recipe, schema: FeatureSchema, progress: TrainingProgress) -> _Prepared:
-    work = plan(recipe)
-    check_names(recipe, schema)
-    progress.prepare("reading the target", 0.0)
-    schema = with_kinds(path, schema, recipe.kinds)
-    target = target_of(read_target(path, schema, recipe.target), recipe)
-    progress.prepare("looking for leaks and identifiers", 0.2)
-    choice = choose(recipe, schema, profile(path, _to_profile(recipe, schema), recipe.target))
-    progress.prepare("reading the features", 0.7)
-    features = learned_from(choice, recipe, schema)
-    table = Table(
-        features=features.features,
-        inputs=take(read_inputs(path, features), target.rows),
-        y=target.y,
-        problem=target.problem,
-        classes=target.classes,
-    )
-    moments = _moments(path, recipe, schema)
-    prepared = _Prepared(
-        recipe=recipe,
-        plan=work,
-        schema=features,
-        choice=choice,
-        target=target,
-        table=table,
-        moments=None if moments is None else moments[target.rows],
-        warnings=[*target.warnings, *choice.warnings, *repeats_warning(table.inputs, target.y, recipe.seed)],
-    )
-    return prepared if moments is None else _without_unknown_moments(prepared)
-
-
-def _to_profile(recipe: Recipe, schema: FeatureSchema) -> FeatureSchema:
-    """The columns that may be learned from, and the target: the others need no figures."""
-    asked = schema.names if recipe.features is None else [*recipe.features, recipe.target]
-    return schema.select(name for name in schema.names if name in set(asked) - set(recipe.exclude) | {recipe.target})
-
-
-def _moments(path: Path, recipe: Recipe, schema: FeatureSchema) -> NDArray[np.float64] | None:
-    if recipe.time_column is None:
-        return None
-    feature = schema.feature(recipe.time_column)
-    if feature is None or feature.kind not in (Kind.DATE, Kind.NUMBER) or recipe.time_column == recipe.target:
-        message = f"The time column {recipe.time_column!r} must hold dates or numbers and not be the target."
-        problem = Problem(code="time_column_invalid", message=message, field="time_column")
-        raise InvalidInput("time_column_invalid", message, [problem])
-    return read_moments(path, schema, recipe.time_column)
-
-
-def _without_unknown_moments(prepared: _Prepared) -> _Prepared:
-    assert prepared.moments is not None
-    known = np.flatnonzero(~np.isnan(prepared.moments))
-    unknown = len(prepared.moments) - len(known)
-    if not unknown:
-        return prepared
-    warning = f"{unknown} rows without a value in {prepared.recipe.time_column!r} were left out."
-    return replace(
-        prepared,
-        table=prepared.table.take(known),
-        target=replace(prepared.target, y=prepared.target.y[known], rows=prepared.target.rows[known]),
-        moments=prepared.moments[known],
-        warnings=[*prepared.warnings, warning],
-    )
-
-
 def _conditions(recipe: Recipe, threads: int) -> Conditions:
     return Conditions(
         seed=recipe.seed,
         threads=threads,
-        balanced=recipe.imbalance == "balanced",
         in_time=recipe.time_column is not None,
     )
 
 
-def _judge(prepared: _Prepared, tested: TestedRows, conditions: Conditions, progress: TrainingProgress) -> list[Judged]:
+def _judge(prepared: Prepared, tested: TestedRows, conditions: Conditions, progress: TrainingProgress) -> list[Judged]:
     """Cross-validate, drop the algorithms that failed, and order the others best first."""
     table, work = prepared.table, prepared.plan
-    values = {name: with_automatic(name, given, len(table.y)) for name, given in work.hyperparameters.items()}
-    progress.begin(len(values), len(tested.folds), table.problem)
-    candidates = cross_validate(table, tested.folds, values, conditions, work.average_folds, progress.step)
+    candidates = _candidates(prepared)
+    progress.begin(len(candidates), len(tested.folds), table.problem)
+    cross_validate(table, tested.folds, candidates, conditions, work.average_folds, progress.step)
+    if work.ensemble:
+        candidates = [combine(candidates, table, tested.folds)]
     judged = [
         judge(candidate, table, prepared.target.positive_class, tested, conditions)
         for candidate in _succeeded(candidates, prepared.warnings)
@@ -189,6 +115,30 @@ def _judge(prepared: _Prepared, tested: TestedRows, conditions: Conditions, prog
     primary = primary_metric(table.problem)
     sign = -1.0 if greater_is_better(primary) else 1.0
     return sorted(judged, key=lambda one: sign * next(m.value for m in one.metrics if m.name == primary))
+
+
+def _candidates(prepared: Prepared) -> list[Candidate]:
+    """The algorithms of the recipe, or the members of its ensemble, before any fold."""
+    recipe, work, table = prepared.recipe, prepared.plan, prepared.table
+    rows = len(table.y)
+    how = Preparation(None, recipe.outliers == "clip", recipe.imbalance == "balanced")
+    return [
+        untried(table, name, with_automatic(name, given, rows), how) for name, given in work.hyperparameters.items()
+    ] + [
+        untried(
+            table,
+            one.algorithm,
+            with_automatic(one.algorithm, one.hyperparameters, rows),
+            Preparation(_of_features(one, table), one.outliers == "clip", one.imbalance == "balanced"),
+            one.weight,
+        )
+        for one in work.ensemble
+    ]
+
+
+def _of_features(member: EnsembleMember, table: Table) -> tuple[str, ...] | None:
+    """Those of the member's features that there are; all if none is left."""
+    return tuple(one.name for one in table.features if one.name in (member.features or ())) or None
 
 
 def _succeeded(candidates: Sequence[Candidate], warnings: list[str]) -> list[Candidate]:
@@ -204,17 +154,19 @@ def _succeeded(candidates: Sequence[Candidate], warnings: list[str]) -> list[Can
 
 def _serve(
     judged: Judged,
-    prepared: _Prepared,
+    prepared: Prepared,
     conditions: Conditions,
     source: DatasetReference,
     storage: Storage,
     prefix: str,
     progress: TrainingProgress,
+    found: dict[str, Any],
 ) -> dict[str, Any]:
     """Fit what is served, pack it, store it: the candidate's line of the outcome."""
     candidate = judged.candidate
     started = datetime.now(UTC)
-    members = candidate.members or [fit_for_serving(candidate, prepared.table, conditions, progress.step)]
+    members = served_members(candidate, prepared.table, conditions, progress.step)
+    evaluation = judged.evaluation | found | {"partial_dependence": _dependence(judged, members, prepared)}
     key = f"{prefix}/{candidate.algorithm}"
     bundle_hash = pack(
         Pack(
@@ -227,7 +179,7 @@ def _serve(
             source=source,
             hyperparameters=candidate.hyperparameters,
             metrics=judged.metrics,
-            evaluation=judged.evaluation,
+            evaluation=evaluation,
             held_out=replace(judged.held_out, rows=prepared.target.rows[judged.held_out.rows]),
             left_out=prepared.choice.left_out,
             warnings=prepared.warnings,
@@ -245,13 +197,49 @@ def _serve(
         "hyperparameters": candidate.hyperparameters,
         "metrics": [metric.model_dump() for metric in judged.metrics],
         "seconds": round(candidate.seconds, 3),
-        "evaluation": judged.evaluation,
+        "evaluation": evaluation,
         "bundle_key": key,
         "bundle_hash": bundle_hash,
     }
 
 
-def _outcome(prepared: _Prepared, candidates: list[dict[str, Any]]) -> dict[str, Any]:
+def _dependence(judged: Judged, members: Sequence[Member], prepared: Prepared) -> list[dict[str, Any]]:
+    """How the calibrated answer of the model that serves depends on the features that matter most."""
+    useful = [one["feature"] for one in judged.evaluation["importance"] if one["mean"] > 0][:MOST_FEATURES]
+    table, calibration = prepared.table, judged.calibration.map if judged.calibration else NONE
+    outputs = {name: place for place, name in enumerate(table.classes or [prepared.recipe.target])}
+    if table.problem is Goal.BINARY:
+        outputs = {name: place for name, place in outputs.items() if place == 1}
+    features = [prepared.schema.feature(name) for name in useful]
+    return partial_dependence(
+        lambda inputs: mean_prediction(members, inputs, calibration),
+        [feature for feature in features if feature is not None],
+        table.inputs,
+        outputs,
+        prepared.recipe.seed,
+    )
+
+
+def _time_hint(best: Judged, prepared: Prepared) -> list[str]:
+    """That rows of all times were mixed, where a date or a year matters most."""
+    first = next((one for one in best.evaluation["importance"] if one["mean"] > 0), None)
+    feature = prepared.schema.feature(first["feature"]) if first else None
+    if feature is None or prepared.recipe.time_column is not None or not _of_time(feature):
+        return []
+    return [
+        f"{feature.name} matters most, and rows of all times were tested. A split by time (time_column; --time-column "
+        f"{feature.name}) tells how it does on later rows."
+    ]
+
+
+def _of_time(feature: Feature) -> bool:
+    low, high = feature.minimum, feature.maximum
+    if isinstance(low, float) and isinstance(high, float):
+        return low.is_integer() and high.is_integer() and _YEARS[0] <= low < high <= _YEARS[1]
+    return feature.kind is Kind.DATE
+
+
+def _outcome(prepared: Prepared, candidates: list[dict[str, Any]]) -> dict[str, Any]:
     problem = prepared.table.problem
     return {
         "problem": problem.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -12,12 +13,14 @@ from rowcast.datasets.views import Dataset, DatasetVersionDetail
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.data_report import show_report
 from rowcast.entrypoints.dashboard.pages.data_versions import show_versions
+from rowcast.entrypoints.dashboard.tabs import show_open_tab
 from rowcast.entrypoints.dashboard.work import begin, finished, outcome, under_way
 
 UPLOAD, SAVE = "data.upload", "data.save"
 CHOSEN = "data.chosen"
 TYPES = ("csv", "tsv", "txt", "parquet", "gz", "zst", "zip")
 FIRST_ROWS = 50
+FIGURE_PIXELS = 140
 TYPICAL = 3
 """Examples of a column that are shown."""
 
@@ -45,17 +48,14 @@ def show(page: Page) -> None:
         f"datasets.{chosen.name}.{latest}", lambda: page.client.datasets.version(chosen.name, latest), seconds=600.0
     )
     _overview(page, chosen, detail)
-    columns, report, versions, rows = st.tabs(
-        [t("data.columns"), t("data.report"), t("data.versions"), t("data.rows")], key="data.tab"
-    )
-    with columns, page.attempt():
-        _columns(page, chosen, detail)
-    with report, page.attempt():
-        show_report(page, chosen, detail)
-    with versions, page.attempt():
-        show_versions(page, chosen)
-    with rows, page.attempt():
-        _rows(page, chosen)
+    parts = {
+        t("data.columns"): partial(_columns, page, chosen, detail),
+        t("data.report"): partial(show_report, page, chosen, detail),
+        t("data.versions"): partial(show_versions, page, chosen),
+        t("data.rows"): partial(_rows, page, chosen),
+    }
+    with page.attempt():
+        show_open_tab(parts, "data.tab")
 
 
 def _choose(page: Page, tables: Sequence[Dataset]) -> Dataset:
@@ -98,8 +98,9 @@ def _overview(page: Page, table: Dataset, detail: DatasetVersionDetail) -> None:
         "data.missing": f.percent(missing / cells if cells else 0.0),
         "data.version": f.number(detail.number, 0),
     }
-    for column, (key, value) in zip(st.columns(4), figures.items(), strict=True):
-        column.metric(t(key), value)
+    with st.container(horizontal=True):  # as many abreast as there is room for, on a phone too
+        for key, value in figures.items():
+            st.metric(t(key), value, width=FIGURE_PIXELS)
     told = f"{plain(table.description)} · " if table.description else ""
     st.caption(told + t("data.added", by=plain(detail.created_by), at=f.moment(detail.created_at)))
     if page.may_train:

@@ -11,7 +11,8 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from rowcast.datasets.schema import Kind
+from rowcast.datasets.report.rendering import report
+from rowcast.datasets.schema import TRAINABLE, Kind
 from rowcast.datasets.views import ColumnProfile, Dataset, DatasetVersionDetail, TableProfile, TableWarning
 from rowcast.entrypoints.dashboard.charts import Plot, draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
@@ -38,10 +39,24 @@ def show_report(page: Page, chosen: Dataset, detail: DatasetVersionDetail) -> No
     if profile is None:
         return
     _warnings(page, profile.warnings)
+    _as_file(page, chosen, detail, profile)
     if target is not None:
         _associations(page, profile)
     _missing(page, profile)
     _column(page, chosen, profile)
+
+
+def _as_file(page: Page, chosen: Dataset, detail: DatasetVersionDetail, profile: TableProfile) -> None:
+    """The report as one file, to read or send elsewhere."""
+    content = page.recall(
+        f"datasets.{detail.dataset}.{detail.number}.report.{profile.target}",
+        lambda: report(detail, profile, description=chosen.description, made_at=datetime.now(UTC)),
+    )
+    saved_as = f"{detail.dataset}-{detail.number}.html"
+    st.download_button(
+        page.t("data.report_download"), content, saved_as, "text/html", on_click="ignore",
+        icon=":material/download:", key="data.report_download",
+    )  # fmt: skip
 
 
 def profile_of(page: Page, name: str, version: int, target: str) -> TableProfile | None:
@@ -59,11 +74,23 @@ def profile_of(page: Page, name: str, version: int, target: str) -> TableProfile
 
 
 def said(page: Page, warning: TableWarning) -> str:
-    """A warning in the visitor's language, as Markdown; in English with its figures, as the server says it."""
-    if page.t.language == "en":
+    """A warning in the visitor's language, as Markdown; as the server says it where a table was read before warnings
+    had their values apart."""
+    how = warning.values.get("how")
+    key = f"{warning.code}.{how}" if how else warning.code
+    values = {name: _told(page, name, value) for name, value in warning.values.items()}
+    try:
+        return page.t(f"warning.{key}", column=plain(warning.column or ""), **values)
+    except KeyError:
         return plain(warning.message)
-    words = page.t.get(f"warning.{warning.code}")
-    return words.format(column=plain(warning.column or "")) if words else plain(warning.message)
+
+
+def _told(page: Page, name: str, value: str | float) -> str:
+    if isinstance(value, str):
+        return page.t(f"column_kind.{value}") if name == "kind" else plain(value)
+    if name == "share":
+        return page.f.percent(value)
+    return page.f.number(value, 3 if isinstance(value, float) else 0)
 
 
 def _warnings(page: Page, warnings: Sequence[TableWarning]) -> None:
@@ -145,7 +172,8 @@ def _column(page: Page, chosen: Dataset, profile: TableProfile) -> None:
     t, f = page.t, page.f
     st.subheader(t("data.one_column"))
     columns = {column.name: column for column in profile.columns}
-    name = st.selectbox(t("data.column"), list(columns), key=f"data.column.{chosen.name}")
+    first = next((place for place, each in enumerate(profile.columns) if each.kind in TRAINABLE), 0)
+    name = st.selectbox(t("data.column"), list(columns), index=first, key=f"data.column.{chosen.name}")
     column = columns[name]
     st.caption(plain(chosen.dictionary.get(name, "")))
     figures = {"data.distinct": f.number(column.distinct, 0), "data.missing": f.percent(column.missing / column.count)}
@@ -178,7 +206,7 @@ def _histogram(page: Page, column: ColumnProfile) -> Plot:
 
 
 def _frequent(page: Page, column: ColumnProfile) -> Plot | None:
-    if not column.top:
+    if not column.top or column.top[0].count == 1:
         return None
     rows = [{"value": each.value, "count": each.count} for each in column.top[:MOST_BARS]]
     bars = alt.Chart(table(rows)).mark_bar(color=BLUE, cornerRadius=2)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
+from rowcast.datasets import dvc
 from rowcast.datasets.views import ColumnProfile, Dataset, DatasetVersionDetail
-from rowcast.entrypoints.dashboard.page import Page
+from rowcast.entrypoints.dashboard.page import Page, plain
 
 VERSION_SECONDS = 3600.0
 TELLING = 0.01
@@ -32,6 +34,9 @@ def show_versions(page: Page, chosen: Dataset) -> None:
         hide_index=True,
     )
     numbers = sorted((version.number for version in versions), reverse=True)
+    if page.may_train:
+        with st.expander(t("data.dvc"), icon=":material/commit:"):
+            _dvc(page, name, numbers)
     if len(numbers) < 2:
         st.caption(t("data.one_version"))
         return
@@ -39,6 +44,27 @@ def show_versions(page: Page, chosen: Dataset) -> None:
     old = before.selectbox(t("data.from_version"), numbers, index=1, key=f"data.old.{name}")
     new = after.selectbox(t("data.to_version"), numbers, index=0, key=f"data.new.{name}")
     _differences(page, _version(page, name, old), _version(page, name, new))
+
+
+def _dvc(page: Page, name: str, numbers: Sequence[int]) -> None:
+    """A version's ``.dvc`` file, to be committed beside the code that uses the table."""
+    t = page.t
+    st.write(t("data.dvc_help"))
+    number = st.selectbox(t("data.version"), numbers, key=f"data.dvc.{name}")
+    made = f"data.dvc_file.{name}.{number}"
+    if st.button(t("data.dvc_make"), icon=":material/publish:", key="data.dvc_make"):
+        with page.attempt():
+            st.session_state[made] = page.client.datasets.push_to_dvc(name, version=number)
+    if (file := st.session_state.get(made)) is None:
+        return
+    remote = page.recall("datasets.dvc_remote", page.client.datasets.dvc_remote, seconds=600.0)
+    st.caption(t("data.dvc_remote", url=plain(remote.url)))
+    content, saved_as = dvc.written(file), f"{file.path}{dvc.SUFFIX}"
+    st.code(content, language="yaml")
+    st.download_button(
+        t("data.dvc_download", name=plain(saved_as)), content, saved_as, "application/yaml", on_click="ignore",
+        icon=":material/download:", key="data.dvc_download",
+    )  # fmt: skip
 
 
 def _version(page: Page, name: str, number: int) -> DatasetVersionDetail:

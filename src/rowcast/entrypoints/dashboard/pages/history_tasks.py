@@ -12,7 +12,7 @@ from rowcast.entrypoints.dashboard.pages.predict_file import show_result
 from rowcast.tasks.views import Task, TaskState
 
 AT_ONCE = 50
-KINDS = ("import", "profile", "train", "predict", "score")
+KINDS = ("import", "profile", "train", "tune", "predict", "score")
 
 
 def show_tasks(page: Page, asked: str | None) -> None:
@@ -82,6 +82,8 @@ def _show_state(page: Page, task: Task) -> None:
     match task.kind:
         case "score":
             show_result(page, task)
+        case "tune":
+            page.link("tune", t("history.to_trials"), icon=":material/search:", task=task.id)
         case "train":
             page.link("models", t("history.to_model"), icon=":material/deployed_code:", model=task.subject)
         case "predict":

@@ -11,7 +11,8 @@ from rowcast.entrypoints.dashboard.page import Page
 from rowcast.errors import NotFound
 from rowcast.models.views import Model, ModelVersionDetail, PolicyVersion
 
-VERSION_SECONDS = 3600.0
+VERSION_SECONDS = 60.0
+"""What a version is never changes, but what points at it does, and whether MLflow has it."""
 
 
 def models_of(page: Page) -> list[Model]:

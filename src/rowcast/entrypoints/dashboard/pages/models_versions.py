@@ -80,7 +80,7 @@ def _row(page: Page, version: ModelVersion) -> dict[str, Any]:
 def _show_version(page: Page, model: Model, detail: ModelVersionDetail, may_change: bool) -> None:
     t = page.t
     st.subheader(t("models.version_title", number=detail.number, algorithm=plain(detail.algorithm)))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         page.link("predict", t("models.try"), icon=":material/play_arrow:", model=f"{model.name}@{detail.number}")
         promotable = may_change and CHAMPION not in detail.aliases
         if promotable and st.button(
@@ -96,6 +96,8 @@ def _show_version(page: Page, model: Model, detail: ModelVersionDetail, may_chan
             t("models.export"), f"/api/v1/models/{model.name}/versions/{detail.number}/export",
             icon=":material/download:",
         )  # fmt: skip
+        if detail.tracking is not None and detail.tracking.url:
+            st.link_button(t("models.mlflow"), detail.tracking.url, icon=":material/open_in_new:")
         removable = may_change and not detail.aliases
         if removable and st.button(t("models.delete"), icon=":material/delete:", key="models.delete"):
             title = t("models.delete_title", number=detail.number)
@@ -106,6 +108,9 @@ def _show_version(page: Page, model: Model, detail: ModelVersionDetail, may_chan
         names = detail.hyperparameters.items()
         rows = [{t("models.hyperparameter"): plain(name), t("models.value"): plain(value)} for name, value in names]
         st.table(rows, hide_index=True)
+        if (run := detail.tracking) is not None:
+            told = t("models.mlflow_run", number=page.f.number(run.number), name=plain(run.name), run=plain(run.run_id))
+            st.caption(told)
         for each in detail.left_out:
             st.caption(t("models.left_out", column=plain(each.column), reason=plain(each.reason)))
 

@@ -88,13 +88,16 @@ def show_receipt(page: Page, answered: Answered) -> None:
 def similar_sentence(page: Page, similar: Similar, of: str, prediction: Prediction) -> str:
     """What became of the cases with a known outcome that were scored closest."""
     t, f = page.t, page.f
+    chance = (prediction.probabilities or {}).get(of, prediction.probability or 0.0)
+    far = similar.beyond(chance)
     said = t(
-        "predict.similar",
+        f"predict.similar.{far or 'near'}",
         count=f.number(similar.count), low=f.percent(similar.low), high=f.percent(similar.high),
         hits=f.number(round(similar.observed * similar.count)), of=plain(of), share=f.percent(similar.observed),
     )  # fmt: skip
-    chance = (prediction.probabilities or {}).get(of, prediction.probability or 0.0)
     fits = similar.observed_low <= chance <= similar.observed_high
+    if far or (fits and any(note.code != "category_rare" for note in prediction.notes or ())):
+        return said
     likely = (f.percent(similar.observed_low, 0), f.percent(similar.observed_high, 0))
     return f"{said} {t('predict.fits' if fits else 'predict.fits_not', low=likely[0], high=likely[1])}"
 

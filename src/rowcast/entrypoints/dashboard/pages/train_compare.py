@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -11,6 +12,8 @@ import streamlit as st
 from rowcast.entrypoints.dashboard.charts import draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages import train_curves as curves
+from rowcast.entrypoints.dashboard.pages.train_dependence import show_dependence
+from rowcast.entrypoints.dashboard.tabs import show_open_tab
 from rowcast.entrypoints.dashboard.theme import BLUE, SERIES
 from rowcast.models.recipe import Problem
 from rowcast.models.views import Metric, ModelVersion, ModelVersionDetail, TrainingResult
@@ -48,7 +51,7 @@ def compare(page: Page, model: str, numbers: Sequence[int]) -> None:
         return
     st.subheader(page.t("train.comparison"))
     st.caption(page.t("train.held_out"))
-    st.dataframe(metric_table(page, versions), hide_index=True)
+    st.dataframe(metric_table(page, versions), hide_index=True, height="content")
     alike = [version for version in versions if version.problem is versions[0].problem]
     _primary(page, alike)
     _curves(page, alike)
@@ -127,21 +130,20 @@ def _primary(page: Page, versions: Sequence[ModelVersion]) -> None:
     draw(alt.layer(ranges, points), page.f, alt_text=name, height=BAR_PIXELS * len(rows) + 60)
 
 
+@st.fragment
 def _curves(page: Page, versions: Sequence[ModelVersionDetail]) -> None:
     t = page.t
     drawn = {
-        Problem.BINARY: ("roc", "pr", "calibration", "confusion", "importance"),
-        Problem.MULTICLASS: ("calibration", "confusion", "importance"),
-        Problem.REGRESSION: ("residuals", "predicted_vs_actual", "importance"),
+        Problem.BINARY: ("roc", "pr", "calibration", "confusion", "importance", "dependence"),
+        Problem.MULTICLASS: ("calibration", "confusion", "importance", "dependence"),
+        Problem.REGRESSION: ("residuals", "predicted_vs_actual", "importance", "dependence"),
     }[versions[0].problem]
-    tabs = st.tabs([t(f"curve.{name}") for name in drawn], key=f"train.curves.{versions[0].problem.value}")
-    for tab, name in zip(tabs, drawn, strict=True):
-        with tab:
-            st.caption(t(f"curve_text.{name}"))
-            _curve(page, name, versions)
+    shows = {t(f"curve.{name}"): partial(_curve, page, name, versions) for name in drawn}
+    show_open_tab(shows, f"train.curves.{versions[0].problem.value}")
 
 
 def _curve(page: Page, name: str, versions: Sequence[ModelVersionDetail]) -> None:
+    st.caption(page.t(f"curve_text.{name}"))
     titles = [title_of(version) for version in versions]
     evaluations = dict(zip(titles, (version.evaluation for version in versions), strict=True))
     match name:
@@ -156,6 +158,8 @@ def _curve(page: Page, name: str, versions: Sequence[ModelVersionDetail]) -> Non
             _each(page, versions, curves.confusion_rows, _confusion)
         case "importance":
             _each(page, versions, curves.importance_rows, _importance)
+        case "dependence":
+            show_dependence(page, evaluations, versions[0].problem)
         case "residuals":
             _points(page, name, curves.line_rows(evaluations, "residuals", "predicted", "residual"), titles)
         case _:

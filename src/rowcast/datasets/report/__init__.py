@@ -1,0 +1,1 @@
+"""The exploratory report: a table's profile as one page for people."""

@@ -1,0 +1,230 @@
+"""A search: its trials as they come in, and in the end what was chosen and how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from rowcast.client.answers import failure_of
+from rowcast.entrypoints.dashboard.charts import draw, table
+from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.pages.train_compare import shown
+from rowcast.entrypoints.dashboard.tasks import state_of, subject_of
+from rowcast.entrypoints.dashboard.theme import BLUE, GREY, ORANGE
+from rowcast.entrypoints.dashboard.work import show_progress
+from rowcast.models.tune.views import TrialResult, TuningResult, most_folds
+from rowcast.tasks.views import Task, TaskState
+
+TASK = "tune.task"
+"""Where the tab keeps which search it follows."""
+
+LOOK_SECONDS = 2.0
+RUNNING_SECONDS = 5.0
+SCORE_DIGITS = 4
+
+
+def show_running(page: Page) -> None:
+    """Links to the searches that are under way: a page that was closed may come back to them."""
+    running = page.recall(
+        "tasks.tunings",
+        lambda: page.client.tasks.list(kind="tune", state="running", limit=5),
+        seconds=RUNNING_SECONDS,
+    )
+    for task in running:
+        with st.container(border=True):
+            st.markdown(f"{state_of(page, task)} {subject_of(page, task)}")
+            if st.button(page.t("train.follow"), key=f"tune.follow.{task.id}", icon=":material/visibility:"):
+                st.session_state[TASK] = task.id
+                st.rerun()
+
+
+def show_task(page: Page, task_id: str) -> None:
+    """The search that the page follows."""
+    task: Task = page.recall(f"tasks.{task_id}", lambda: page.client.tasks.get(task_id), seconds=0.0)
+    if not task.state.final:
+        _follow(page, task_id)
+        return
+    if st.button(page.t("tune.another"), icon=":material/add:", key="tune.another"):
+        _leave(page)
+    match task.state:
+        case TaskState.SUCCEEDED:
+            _result(page, TuningResult.model_validate(task.result))
+        case TaskState.CANCELLED:
+            st.info(page.t("tune.cancelled"), icon=":material/info:")
+        case _:
+            page.tell(failure_of(task.error))
+    _trials(page, page.recall(f"trials.{task_id}", lambda: page.client.tasks.trials(task_id), seconds=3600.0))
+
+
+def _leave(page: Page) -> None:
+    st.session_state.pop(TASK, None)
+    st.query_params.pop("task", None)
+    page.forget("tasks", "models")
+    st.rerun()
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _follow(page: Page, task_id: str) -> None:
+    t = page.t
+    task = page.client.tasks.get(task_id)
+    if task.state.final:
+        page.forget("tasks", "models")
+        st.rerun()
+    st.markdown(f"{state_of(page, task)} {subject_of(page, task)}")
+    if task.state is TaskState.QUEUED and task.progress is None:
+        st.progress(0.0, t("train.waits"))
+    else:
+        show_progress(page, task.progress)
+    trials = page.client.tasks.trials(task_id)
+    _standing(page, trials)
+    if st.button(t("train.cancel"), icon=":material/cancel:", disabled=task.cancel_requested, key="tune.cancel"):
+        page.client.tasks.cancel(task)
+    if task.cancel_requested:
+        st.caption(t("train.cancelling"))
+    _trials(page, trials)
+
+
+def _standing(page: Page, trials: Sequence[TrialResult]) -> None:
+    """How many trials there were, and the best of them."""
+    t, f = page.t, page.f
+    first, second, third = st.columns(3)
+    first.metric(t("tune.trials"), f.number(len(trials), 0))
+    best = best_of(trials)
+    if best is not None:
+        second.metric(t.get(f"metric.{best.metric}") or str(best.metric), f.number(best.score, SCORE_DIGITS))
+        third.metric(t("tune.best_by"), best.algorithm)
+
+
+def best_of(trials: Sequence[TrialResult]) -> TrialResult | None:
+    """The trial with the best score of those that were done."""
+    done = [trial for trial in trials if trial.state == "done" and trial.score is not None]
+    return max(done, key=lambda trial: _merit(trial, trial.score or 0.0), default=None)
+
+
+def score_rows(trials: Sequence[TrialResult]) -> list[dict[str, Any]]:
+    """A point for each trial that has a score, with the best that was reached by then."""
+    rows: list[dict[str, Any]] = []
+    best: float | None = None
+    for trial in trials:
+        if trial.score is None:
+            continue
+        if trial.state == "done" and (best is None or _merit(trial, trial.score) > _merit(trial, best)):
+            best = trial.score
+        row = {"trial": trial.number, "score": trial.score, "algorithm": trial.algorithm, "state": trial.state}
+        rows.append({**row, "best": best})
+    return rows
+
+
+def _merit(trial: TrialResult, score: float) -> float:
+    return score if trial.greater_is_better else -score
+
+
+def _trials(page: Page, trials: Sequence[TrialResult]) -> None:
+    if not trials:
+        return
+    _plot(page, trials)
+    with st.expander(page.t("tune.every"), expanded=False):
+        folds = most_folds(trials)
+        st.dataframe([_line(page, trial, folds) for trial in reversed(trials)], hide_index=True)
+
+
+def _plot(page: Page, trials: Sequence[TrialResult]) -> None:
+    t = page.t
+    rows = score_rows(trials)
+    if not rows:
+        return
+    metric = next(str(trial.metric) for trial in trials if trial.metric)
+    states = {state: t(f"tune.state.{state}") for state in ("done", "pruned")}
+    data = table([{**row, "ended": states[row["state"]]} for row in rows])
+    across = alt.X("trial:Q", title=t("tune.trial"), axis=alt.Axis(tickMinStep=1))
+    up = alt.Y("score:Q", title=t.get(f"metric.{metric}") or metric, scale=alt.Scale(zero=False))
+    colors = alt.Scale(domain=list(states.values()), range=[BLUE, GREY])
+    points = (
+        alt.Chart(data)
+        .mark_point(filled=True, size=60, opacity=0.8)
+        .encode(
+            x=across,
+            y=up,
+            color=alt.Color("ended:N", title=None, scale=colors, legend=alt.Legend(orient="top")),
+            shape=alt.Shape("ended:N", legend=None),
+            tooltip=[alt.Tooltip("trial:Q", title=t("tune.trial")), "algorithm:N", "score:Q"],
+        )
+    )
+    line = alt.Chart(data).mark_line(interpolate="step-after", color=ORANGE, strokeWidth=2).encode(x=across, y="best:Q")
+    draw(alt.layer(points, line), page.f, alt_text=t("tune.plot"))
+
+
+def _line(page: Page, trial: TrialResult, folds: int) -> dict[str, str]:
+    t, f = page.t, page.f
+    return {
+        t("tune.trial"): f.number(trial.number, 0),
+        t("train.algorithm"): trial.algorithm,
+        t("tune.ended"): ended(page, trial, folds),
+        t.get(f"metric.{trial.metric}") or t("tune.score"): f.number(trial.score, SCORE_DIGITS),
+        t("tune.prepared"): _prepared(page, trial),
+        t("tune.set"): ", ".join(f"{name} {value}" for name, value in trial.hyperparameters.items()),
+        t("train.seconds"): f.duration(trial.seconds),
+    }
+
+
+def ended(page: Page, trial: TrialResult, folds: int) -> str:
+    """Of a trial that was given up also on how few folds, for its score is of those alone."""
+    state, done = page.t(f"tune.state.{trial.state}"), len(trial.fold_scores)
+    return page.t("tune.folds", state=state, done=done, all=folds) if trial.state == "pruned" and done else state
+
+
+def _prepared(page: Page, trial: TrialResult) -> str:
+    """How a trial prepared the table, where that is not as usual."""
+    t, f = page.t, page.f
+    told = [t("tune.clipped")] if trial.outliers == "clip" else []
+    told += [t("tune.balanced")] if trial.imbalance == "balanced" else []
+    if trial.selection is not None:
+        told.append(t("tune.selected", share=f.percent(trial.selection.keep, 0), method=trial.selection.method))
+    return ", ".join(told)
+
+
+def _result(page: Page, result: TuningResult) -> None:
+    t, f, study = page.t, page.f, result.study
+    st.success(
+        t("tune.found", model=plain(result.model), version=result.best_version, trials=f.number(study.trials, 0)),
+        icon=":material/task_alt:",
+    )
+    if result.promoted:
+        st.write(t("train.promoted", version=result.best_version))
+        page.link("predict", t("train.predict"), icon=":material/online_prediction:", model=result.model)
+    page.link("models", t("train.to_models"), icon=":material/workspaces:", model=result.model)
+    shares = [t("tune.share", trial=f.number(each.trial, 0), share=f.percent(each.weight, 0)) for each in study.chosen]
+    st.markdown(f"**{t('tune.chosen')}** {', '.join(shares)}")
+    st.subheader(t("tune.estimate"))
+    st.caption(t("tune.honest", held_out=f.number(study.held_out_rows, 0), searched=f.number(study.searched_rows, 0)))
+    st.dataframe(estimate_rows(page, result), hide_index=True)
+    if said := beaten(page, result):
+        st.info(said, icon=":material/info:")
+    for warning in result.warnings:
+        st.warning(plain(warning))
+
+
+def beaten(page: Page, result: TuningResult) -> str:
+    """That the search was not worth it, where it was not."""
+    found = result.beaten()
+    if found is None:
+        return ""
+    this, usual = found
+    key = "tune.better" if this.clearly_worse_than(usual.value) else "tune.as_well"
+    return page.t(key, usual=page.f.number(usual.value, SCORE_DIGITS), this=page.f.number(this.value, SCORE_DIGITS))
+
+
+def estimate_rows(page: Page, result: TuningResult) -> list[dict[str, str]]:
+    """A line for each figure: of what was chosen, and of a training with default settings."""
+    usual = {metric.name: metric for metric in result.study.default_estimate}
+    return [
+        {
+            page.t("train.figure"): page.t.get(f"metric.{metric.name}") or metric.name,
+            page.t("tune.this"): shown(page, metric),
+            page.t("tune.usual"): shown(page, usual[metric.name]) if metric.name in usual else "—",
+        }
+        for metric in result.study.estimate
+    ]
