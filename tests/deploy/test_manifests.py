@@ -253,3 +253,26 @@ def _values(selector: dict[str, Any]) -> set[str]:
 
 def _adapter() -> dict[str, Any]:
     return yaml.safe_load((KUBERNETES / "overlays/production/prometheus-adapter.yaml").read_text())
+
+
+def test_with_the_component_for_ray_workers_find_the_head_and_nobody_else_does(tmp_path):
+    shutil.copytree(KUBERNETES, tmp_path / "kubernetes", ignore=shutil.ignore_patterns("secrets"))
+    overlay = tmp_path / "kubernetes/overlays/rayed"
+    overlay.mkdir()
+    kustomization = {"namespace": "rowcast", "resources": ["../production"], "components": ["../../components/ray"]}
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    done = subprocess.run(["kubectl", "kustomize", str(overlay)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    manifests = list(yaml.safe_load_all(done.stdout))
+
+    (cluster,) = of(manifests, "RayCluster")
+    settings = named_start(manifests, "ConfigMap", "rowcast")["data"]
+    assert settings["ROWCAST_COMPUTE_URL"] == f"ray://{cluster['metadata']['name']}-head-svc:10001"
+    node = cluster["spec"]["workerGroupSpecs"][0]["template"]
+    worker = named(manifests, "Deployment", "worker")["spec"]["template"]["spec"]["containers"][0]
+    assert worker["image"] == node["spec"]["containers"][0]["image"] == "rowcast-ray"
+    assert int(settings["ROWCAST_THREADS"]) <= int(node["spec"]["containers"][0]["resources"]["requests"]["cpu"])
+    policy = named(manifests, "NetworkPolicy", "ray")["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= node["metadata"]["labels"].items()
+    called = [peer["from"][0]["podSelector"]["matchLabels"] for peer in policy["ingress"]]
+    assert [labels["app.kubernetes.io/component"] for labels in called] == ["ray", "worker"]

@@ -13,7 +13,8 @@ from rowcast.entrypoints.dashboard.page import Page
 from rowcast.entrypoints.dashboard.pages.data_report import profile_of, said
 from rowcast.entrypoints.dashboard.pages.train_compare import show_comparison
 from rowcast.entrypoints.dashboard.pages.train_form import Knobs, ask_hyperparameters, ask_more, ask_work
-from rowcast.entrypoints.dashboard.pages.train_run import TASK, show_running, show_task
+from rowcast.entrypoints.dashboard.pages.train_run import TASK, show_task
+from rowcast.entrypoints.dashboard.tasks import show_running
 
 LISTED_SECONDS = 30.0
 
@@ -27,7 +28,7 @@ def show(page: Page) -> None:
         st.query_params["task"] = task_id
         show_task(page, task_id)
         return
-    show_running(page)
+    show_running(page, "train", TASK)
     ways = {"new": t("train.new"), "compare": t("train.compare")}
     way = st.segmented_control(
         t("train.what"), list(ways), default="new", required=True, format_func=ways.__getitem__, key="train.way",

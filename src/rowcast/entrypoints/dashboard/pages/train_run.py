@@ -9,7 +9,7 @@ import streamlit as st
 from rowcast.client.answers import failure_of
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.train_compare import compare, show_candidates
-from rowcast.entrypoints.dashboard.tasks import state_of, subject_of
+from rowcast.entrypoints.dashboard.tasks import leave, state_of, subject_of
 from rowcast.entrypoints.dashboard.work import show_progress
 from rowcast.models.views import TrainingResult
 from rowcast.tasks.views import Task, TaskState
@@ -18,22 +18,6 @@ TASK = "train.task"
 """Where the tab keeps which training it follows."""
 
 LOOK_SECONDS = 1.0
-RUNNING_SECONDS = 5.0
-
-
-def show_running(page: Page) -> None:
-    """Links to the trainings that are under way: a page that was closed may come back to them."""
-    running = page.recall(
-        "tasks.trainings",
-        lambda: page.client.tasks.list(kind="train", state="running", limit=5),
-        seconds=RUNNING_SECONDS,
-    )
-    for task in running:
-        with st.container(border=True):
-            st.markdown(f"{state_of(page, task)} {subject_of(page, task)}")
-            if st.button(page.t("train.follow"), key=f"train.follow.{task.id}", icon=":material/visibility:"):
-                st.session_state[TASK] = task.id
-                st.rerun()
 
 
 def show_task(page: Page, task_id: str) -> None:
@@ -44,7 +28,7 @@ def show_task(page: Page, task_id: str) -> None:
         _follow(page, task_id)
         return
     if st.button(page.t("train.another"), icon=":material/add:", key="train.another"):
-        _leave(page)
+        leave(page, TASK)
     match task.state:
         case TaskState.SUCCEEDED:
             _result(page, TrainingResult.model_validate(task.result))
@@ -52,13 +36,6 @@ def show_task(page: Page, task_id: str) -> None:
             st.info(page.t("train.cancelled"), icon=":material/info:")
         case _:
             page.tell(failure_of(task.error))
-
-
-def _leave(page: Page) -> None:
-    st.session_state.pop(TASK, None)
-    st.query_params.pop("task", None)
-    page.forget("tasks", "models")
-    st.rerun()
 
 
 @st.fragment(run_every=LOOK_SECONDS)

@@ -10,7 +10,8 @@ import streamlit as st
 from rowcast.datasets.schema import TRAINABLE, Kind
 from rowcast.datasets.views import Dataset, DatasetVersionDetail
 from rowcast.entrypoints.dashboard.page import Page
-from rowcast.entrypoints.dashboard.pages.tune_run import TASK, show_running, show_task
+from rowcast.entrypoints.dashboard.pages.tune_run import TASK, show_task
+from rowcast.entrypoints.dashboard.tasks import show_running
 
 LISTED_SECONDS = 30.0
 BUDGETS = (60, 300, 600, 1800, 3600)
@@ -27,7 +28,7 @@ def show(page: Page) -> None:
         show_task(page, task_id)
         return
     st.caption(t("tune.about"))
-    show_running(page)
+    show_running(page, "tune", TASK)
     tables = page.recall("datasets", page.client.datasets.list, seconds=LISTED_SECONDS)
     if not tables:
         st.info(t("train.no_table"), icon=":material/info:")

@@ -12,7 +12,7 @@ from rowcast.client.answers import failure_of
 from rowcast.entrypoints.dashboard.charts import draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.train_compare import shown
-from rowcast.entrypoints.dashboard.tasks import state_of, subject_of
+from rowcast.entrypoints.dashboard.tasks import leave, state_of, subject_of
 from rowcast.entrypoints.dashboard.theme import BLUE, GREY, ORANGE
 from rowcast.entrypoints.dashboard.work import show_progress
 from rowcast.models.tune.views import TrialResult, TuningResult, most_folds
@@ -22,23 +22,7 @@ TASK = "tune.task"
 """Where the tab keeps which search it follows."""
 
 LOOK_SECONDS = 2.0
-RUNNING_SECONDS = 5.0
 SCORE_DIGITS = 4
-
-
-def show_running(page: Page) -> None:
-    """Links to the searches that are under way: a page that was closed may come back to them."""
-    running = page.recall(
-        "tasks.tunings",
-        lambda: page.client.tasks.list(kind="tune", state="running", limit=5),
-        seconds=RUNNING_SECONDS,
-    )
-    for task in running:
-        with st.container(border=True):
-            st.markdown(f"{state_of(page, task)} {subject_of(page, task)}")
-            if st.button(page.t("train.follow"), key=f"tune.follow.{task.id}", icon=":material/visibility:"):
-                st.session_state[TASK] = task.id
-                st.rerun()
 
 
 def show_task(page: Page, task_id: str) -> None:
@@ -48,7 +32,7 @@ def show_task(page: Page, task_id: str) -> None:
         _follow(page, task_id)
         return
     if st.button(page.t("tune.another"), icon=":material/add:", key="tune.another"):
-        _leave(page)
+        leave(page, TASK)
     match task.state:
         case TaskState.SUCCEEDED:
             _result(page, TuningResult.model_validate(task.result))
@@ -57,13 +41,6 @@ def show_task(page: Page, task_id: str) -> None:
         case _:
             page.tell(failure_of(task.error))
     _trials(page, page.recall(f"trials.{task_id}", lambda: page.client.tasks.trials(task_id), seconds=3600.0))
-
-
-def _leave(page: Page) -> None:
-    st.session_state.pop(TASK, None)
-    st.query_params.pop("task", None)
-    page.forget("tasks", "models")
-    st.rerun()
 
 
 @st.fragment(run_every=LOOK_SECONDS)
