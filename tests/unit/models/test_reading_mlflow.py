@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import mlflow
@@ -72,6 +73,7 @@ def test_what_is_pickled_is_converted_where_that_is_allowed(tmp_path):
     try:
         converted, _, _ = converted_at(folder, pickled=True)
     except Conflict:
+        assert "CI" not in os.environ, "this machine lets no process be shut in"
         pytest.skip("this machine lets no process be shut in")
     assert (converted.classes, converted.parity.passed) == (["bad", "good"], True)
 
