@@ -15,6 +15,13 @@ from rowcast.adapters.database.failures import translated
 
 _Begun = TypeVar("_Begun")
 
+_BY_KEYS = "SELECT set_config('plan_cache_mode', 'force_custom_plan', false), " + ", ".join(
+    f"set_config('enable_{way}', 'off', false)" for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin")
+)
+"""Such statements find a few rows by their keys. PostgreSQL keeps a plan once it has made one: one made while the table
+was empty read it from end to end until it was analysed, and the queue of a new installation went ever slower for its
+first minute. A bitmap goes through the entries of all that was ever queued, which an index on its own forgets."""
+
 
 class HeldWriter:
     """Transactions on one connection that is kept, by the driver's own cursor: half the time that a session's take.
@@ -98,6 +105,7 @@ class HeldWriter:
             if not self._sqlite:
                 driver: Any = fresh.driver_connection
                 driver.autocommit = True  # its own BEGIN would come with the first statement only
+                driver.execute(_BY_KEYS)
             return fresh, begin(fresh)
         except self._errors as error:
             if fresh is not None:
