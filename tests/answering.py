@@ -25,7 +25,7 @@ def predict(
     decider: Decider | None = None,
 ) -> Answers:
     served = Served(model, alias, decider)
-    return answered(principal, served, RowsToScore(list(rows), on_error, explain))[0]
+    return answered(served, RowsToScore(list(rows), on_error, explain))[0]
 
 
 def what_if(

@@ -16,12 +16,13 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from rowcast.errors import Internal, RowcastError, Unavailable
+from rowcast.errors import Cancelled, Internal, RowcastError, Unavailable
 
 MAX_WAITING = 4096
 MAX_WAITING_BYTES = 256 * 2**20
 """What may wait when the database stalls; whoever comes then is told to come back."""
 
+GIVEN_UP = ("call_cancelled", "The caller ended this call before it was answered.")
 CLOSED = ("server_stopping", "The server is stopping. Try again in a moment.")
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,48 @@ class Wording(NamedTuple):
 class _Waiting(NamedTuple):
     request: Any
     size: int
-    future: asyncio.Future[Any] | Future[Any]
+    future: asyncio.Future[Any] | Future[Any] | _Place
     loop: asyncio.AbstractEventLoop | None
+
+
+class _Several:
+    """Requests that were handed over together: once each has a result, or an error, all are told. ``over`` says of a
+    request, by its place, that nobody waits for it."""
+
+    __slots__ = ("_left", "_told", "outcomes", "over")
+
+    def __init__(self, count: int, told: Callable[[list[Any]], None], over: Callable[[int], bool]) -> None:
+        self.outcomes: list[Any] = [None] * count
+        self.over = over
+        self._left = count
+        self._told = told
+
+    def settled(self) -> None:
+        self._left -= 1
+        if not self._left:
+            self._told(self.outcomes)
+
+
+class _Place:
+    """That of one of several, in the manner of a future."""
+
+    __slots__ = ("_place", "_several")
+
+    def __init__(self, several: _Several, place: int) -> None:
+        self._several = several
+        self._place = place
+
+    def cancelled(self) -> bool:
+        return self._several.over(self._place)
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, outcome: Any) -> None:
+        self._several.outcomes[self._place] = outcome
+        self._several.settled()
+
+    set_exception = set_result
 
 
 class Grouping(Generic[Request, Result]):
@@ -101,16 +142,40 @@ class Grouping(Generic[Request, Result]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        if self._hand_over(_Waiting(request, self._size(request), future, loop)):
-            # Not at once but after another turn of the loop: requests that came with this one go with it, which makes
-            # groups twice as large under load and takes a lone caller some microseconds.
-            loop.call_soon(lambda: loop.call_soon(self._wake.put, None))
+        if self._hand_over([_Waiting(request, self._size(request), future, loop)]):
+            self._wake_soon(loop)
         return await future
+
+    def ask_all(
+        self,
+        requests: Sequence[Request],
+        told: Callable[[list[Result | RowcastError]], None],
+        over: Callable[[int], bool],
+    ) -> None:
+        """The same for several, handed over as one; ``told`` is called by the present event loop with a result or an
+        error for each, in their order. One that is ``over``, by its place, when its turn comes is not handled.
+
+        Raises:
+            Unavailable: too many wait, or the server is stopping.
+        """
+        loop = asyncio.get_running_loop()
+        several = _Several(len(requests), told, over)
+        waiting = [
+            _Waiting(request, self._size(request), _Place(several, place), loop)
+            for place, request in enumerate(requests)
+        ]
+        if self._hand_over(waiting):
+            self._wake_soon(loop)
+
+    def _wake_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Not at once but after another turn of the loop: requests that came with this one go with it, which makes
+        # groups twice as large under load and takes a lone caller some microseconds.
+        loop.call_soon(lambda: loop.call_soon(self._wake.put, None))
 
     def ask_now(self, request: Request) -> Result:
         """The same for threads: see ``ask``."""
         future: Future[Result] = Future()
-        self._hand_over(_Waiting(request, self._size(request), future, None))
+        self._hand_over([_Waiting(request, self._size(request), future, None)])
         self._wake.put(None)
         return future.result()
 
@@ -120,20 +185,21 @@ class Grouping(Generic[Request, Result]):
         Raises:
             Unavailable: too many wait, or the server is stopping.
         """
-        self._hand_over(_Waiting(request, self._size(request), Future(), None))
+        self._hand_over([_Waiting(request, self._size(request), Future(), None)])
         self._wake.put(None)
 
-    def _hand_over(self, waiting: _Waiting) -> bool:
-        """Let the request wait for the thread; whether it is the first that does."""
+    def _hand_over(self, requests: Sequence[_Waiting]) -> bool:
+        """Let the requests wait for the thread; whether they are the first that do."""
+        size = sum(waiting.size for waiting in requests)
         with self._lock:
             if self._closed:
                 raise Unavailable(*CLOSED)
             idle = not self._waiting
             too_many = len(self._waiting) >= self._max_waiting
-            if too_many or (not idle and self._waiting_bytes + waiting.size > self._max_waiting_bytes):
+            if too_many or (not idle and self._waiting_bytes + size > self._max_waiting_bytes):
                 raise Unavailable(*self._wording.full)
-            self._waiting.append(waiting)
-            self._waiting_bytes += waiting.size
+            self._waiting += requests
+            self._waiting_bytes += size
         return idle
 
     def _run(self) -> None:
@@ -173,7 +239,12 @@ class Grouping(Generic[Request, Result]):
         """All that wait, who do so no longer, but for those who have given up: nothing is done for them."""
         with self._lock:
             group, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return [waiting for waiting in group if not waiting.future.cancelled()]
+        going_on: list[_Waiting] = []
+        given_up: list[_Waiting] = []
+        for waiting in group:
+            (given_up if waiting.future.cancelled() else going_on).append(waiting)
+        _tell(given_up, [Cancelled(*GIVEN_UP)] * len(given_up))
+        return going_on
 
 
 def _tell(group: Sequence[_Waiting], outcomes: Sequence[Any]) -> None:

@@ -26,7 +26,7 @@ class Seen:
         if scope["method"] != "POST":
             return None
 
-        async def answer(body: bytes) -> Whole:
+        async def answer(body: bytes, _) -> Whole:
             told = self._told(scope, "at once")
             return Whole(200, [(b"content-length", b"%d" % len(told))], told)
 

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 from sqlalchemy import Table, bindparam, or_, select, update
@@ -81,6 +82,10 @@ class Keyring:
     def remembered(self, key: str) -> Principal | None:
         """The caller if known at this moment: never waits, for use on an event loop; None means to authenticate."""
         return self._fresh(hash_of(key))
+
+    def watched(self, key: str) -> Callable[[], Principal | None]:
+        """What tells the same whenever it is called, for a key that comes again and again."""
+        return partial(self._fresh, hash_of(key))
 
     def forget(self) -> None:
         """Look every key up anew: after a key or an account was changed by this process."""

@@ -40,6 +40,7 @@ MESSAGES = {
 }
 
 _NUMBER, _FLOAT, _TEXT = range(3)
+_PLAIN_NUMBERS = frozenset((int, float))
 
 Inputs = MutableMapping[str, npt.NDArray[Any]]
 
@@ -145,6 +146,8 @@ class RowReader:
         cells = list(chain.from_iterable(map(self._cells_of_own, rows) if own else self._cells(rows)))
         if len(rows) == 1:
             return self._single(cells)
+        if self._numbers == len(self._names) and (matrix := _matrix(cells, len(rows))) is not None:
+            return Stacked(matrix, self._places)
         count, typed = len(self._names), self._numbers if own else 0
         columns: list[Sequence[Any]] = [cells[place::count] for place in range(count)]
         for place in range(typed, count):
@@ -325,6 +328,18 @@ def _as_float32(values: Sequence[float | None]) -> npt.NDArray[np.float32]:
             return np.frombuffer(packed, dtype=np.float32)
     narrowed: npt.NDArray[np.float32] = _narrowed(np.array([values], dtype=np.float64), [values])[0]
     return narrowed
+
+
+def _matrix(cells: list[Any], count: int) -> npt.NDArray[np.float32] | None:
+    """The cells of so many rows as float32 [count, F]; None unless all are numbers that are finite as such.
+
+    Raises:
+        OverflowError: a number is far beyond float32.
+    """
+    if not _PLAIN_NUMBERS.issuperset(map(type, cells)):
+        return None
+    packed = np.frombuffer(array("f", cells), dtype=np.float32)
+    return packed.reshape(count, -1) if np.isfinite(packed).all() else None
 
 
 def _narrowed(floats: npt.NDArray[np.float64], columns: Sequence[Sequence[float | None]]) -> npt.NDArray[np.float32]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import monotonic, perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from starlette.types import Message, Scope, Send
 
-    from rowcast.entrypoints.rest.at_once import Answering, Whole
+    from rowcast.entrypoints.rest.at_once import Answer, Answering, Whole
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Seconds: the upper ends of the histogram's buckets; one more bucket takes the rest."""
@@ -30,7 +30,7 @@ class Measures:
     """The figures of this process, and what other processes of the same server said of theirs."""
 
     def __init__(self) -> None:
-        self._requests: dict[tuple[str, int], list[float]] = {}
+        self._requests: dict[tuple[str, int | str], list[float]] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
         self._others: dict[int, tuple[float, Figures]] = {}
@@ -55,14 +55,30 @@ class Measures:
 
     def counted(self, name_of: Callable[[Scope], str], scope: Scope, answering: Answering) -> Answering:
         """The same for what answers at once."""
-        begun = perf_counter()
 
-        async def answer(body: bytes) -> Whole:
-            reply = await answering(body)
-            self._answered(name_of(scope), reply.status, perf_counter() - begun)
-            return reply
+        def timed(body: bytes, answer: Answer) -> Awaitable[Whole] | None:
+            begun = perf_counter()
 
-        return answer
+            def counted(whole: Whole) -> None:
+                self._answered(name_of(scope), whole.status, perf_counter() - begun)
+                answer(whole)
+
+            later = answering(body, counted)
+            return None if later is None else self._awaited(later, name_of, scope, begun)
+
+        return timed
+
+    async def _awaited(
+        self, answer: Awaitable[Whole], name_of: Callable[[Scope], str], scope: Scope, begun: float
+    ) -> Whole:
+        whole = await answer
+        self._answered(name_of(scope), whole.status, perf_counter() - begun)
+        return whole
+
+    def ended(self, name: str, status: str, seconds: float) -> None:
+        """Count a call over gRPC, and how long it took. Safe to use from any thread."""
+        with self._lock:
+            self._answered(name, status, seconds)
 
     def attempted(self, kind: str, outcome: str, count: int = 1) -> None:
         """Count attempts at tasks that ended so: see ``tasks.ports.Tally``."""
@@ -99,7 +115,7 @@ class Measures:
         lasting = [{group: keys for group, keys in said.items() if group != NOW} for at, said in heard if at <= fresh]
         return _added([self.own(), *lasting, *(said for at, said in heard if at > fresh)])
 
-    def _answered(self, name: str, status: int, seconds: float) -> None:
+    def _answered(self, name: str, status: int | str, seconds: float) -> None:
         seen = self._requests.get((name, status))
         if seen is None:
             seen = self._requests[name, status] = [0.0] * (len(BOUNDS) + 2)

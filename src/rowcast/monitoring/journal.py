@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rowcast.credits.ledger import Ledger
 from rowcast.credits.statements import on_cursor
+from rowcast.errors import RowcastError
 from rowcast.grouping import MAX_WAITING, MAX_WAITING_BYTES, Grouping, Wording
 from rowcast.monitoring.allowing import Limited, allowed
 from rowcast.monitoring.charging import charged
@@ -80,6 +81,15 @@ class Journal:
             Unavailable: it is not, and nothing of it is: the database is busy, full or away, or too many wait.
         """
         return await self._grouping.ask(entry)
+
+    def record_all(
+        self,
+        several: Sequence[Entry | Limited],
+        told: Callable[[Sequence[Entry | RowcastError | None]], None],
+        over: Callable[[int], bool],
+    ) -> None:
+        """The same for several: see ``Grouping.ask_all``."""
+        self._grouping.ask_all(several, told, over)
 
     def record_now(self, entry: Entry | Limited) -> Entry | None:
         """The same for threads: see ``record``."""

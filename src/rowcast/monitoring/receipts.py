@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from rowcast.accounts.principal import Principal
 from rowcast.credits.allowances import Use, uses_of
 from rowcast.credits.ledger import KeyLimit, key_limit_of
 from rowcast.credits.tariff import Tariff, cost
+from rowcast.errors import RowcastError
 from rowcast.identifiers import new_timed_id
 from rowcast.monitoring.allowing import Limited
 from rowcast.monitoring.journal import Journal
@@ -40,6 +44,17 @@ class Scored(NamedTuple):
             return self
         entry = self.entry
         return Scored(self.reply, entry._replace(price=cost(rate, entry.row_count - entry.skipped)), self.body)
+
+
+class Small(NamedTuple):
+    """A call of few rows, from ``start`` to ``end`` among those that are scored together; ``inputs`` are what is kept
+    of its body."""
+
+    principal: Principal
+    body: bytes
+    inputs: bytes
+    start: int
+    end: int
 
 
 class Receipts:
@@ -75,6 +90,25 @@ class Receipts:
         uses = uses_of(principal, made.entry.row_count - made.entry.skipped)
         return made._replace(uses=uses, key=key_limit_of(principal))
 
+    def score_together(self, served: Served, calls: Sequence[Small], rows: Sequence[Any], run: Run) -> list[Scored]:
+        """What ``score`` gives for each of these calls to one model, whose rows were read and run together. None of
+        the callers has limits.
+
+        Raises:
+            InvalidInput: to some row there is no answer.
+        """
+        answers, outputs = answered(served, RowsToScore([*rows]), run)
+        rate = self._tariff.rate(served.price)
+        made = []
+        for principal, body, inputs, start, end in calls:
+            own, id_ = replace(answers, predictions=answers.predictions[start:end]), new_timed_id()
+            reply = with_receipt(encode(own), id_)
+            entry = _entry(
+                id_, principal, served, own, outputs[start:end], self._keeping.kept(body, own, reply, inputs)
+            )
+            made.append(Scored(reply, entry, body).at(rate))
+        return made
+
     async def keep(self, scored: Scored, key: str | None = None) -> Scored:
         """What to answer once the receipt is on disk, and paid: see ``Journal.record``. That is what the first call was
         answered, where this repeats one under the caller's idempotency ``key``."""
@@ -82,6 +116,15 @@ class Receipts:
             return _settled(scored, await self._journal.record(_request(scored, key)))
         with self._traces.span("journal", rows=scored.entry.row_count):
             return _settled(scored, await self._journal.record(_request(scored, key)))
+
+    def keep_all(
+        self,
+        several: Sequence[Scored],
+        told: Callable[[Sequence[Entry | RowcastError | None]], None],
+        over: Callable[[int], bool],
+    ) -> None:
+        """Put several on record that nobody repeats: see ``Journal.record_all``."""
+        self._journal.record_all([_request(scored, None) for scored in several], told, over)
 
     def keep_now(self, scored: Scored, key: str | None = None) -> Scored:
         """The same for threads: see ``Journal.record_now``."""
@@ -122,7 +165,7 @@ def scored(
     run: Run | None = None,
 ) -> Scored:
     """See ``Receipts.score``; for whoever has an id for the receipt, and writes it in a transaction of their own."""
-    answers, outputs = answered(principal, served, asked, run)
+    answers, outputs = answered(served, asked, run)
     reply = with_receipt(encode(answers), receipt_id)
     kept = keeping.kept(body, answers, reply, inputs)
     return Scored(reply, _entry(receipt_id, principal, served, answers, outputs, kept), body)

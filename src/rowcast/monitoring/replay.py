@@ -36,7 +36,7 @@ def replay(database: Database, catalog: Catalog, principal: Principal, receipt_i
     with database.reading() as session:
         row, _ = find_receipt(session, principal, receipt_id)
     asked = _asked(row)
-    answers, found = answered(principal, _served(database, row, _version(catalog, row)), asked)
+    answers, found = answered(_served(database, row, _version(catalog, row)), asked)
     outputs = outputs_bytes(found)
     reply = with_receipt(encode(answers), row.id)
     differences = _differences(unpacked(row.reply), reply)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rowcast.accounts.principal import Principal
 from rowcast.datasets.row_faults import MAX_PROBLEMS
 from rowcast.datasets.rows import Rows
 from rowcast.errors import InvalidInput, Problem
@@ -28,12 +27,10 @@ class Run(NamedTuple):
     outputs: Outputs
 
 
-def answered(
-    principal: Principal, served: Served, asked: RowsToScore[Any], run: Run | None = None
-) -> tuple[Answers, Outputs]:
+def answered(served: Served, asked: RowsToScore[Any], run: Run | None = None) -> tuple[Answers, Outputs]:
     """Answers to the rows in their order; with ``on_error="skip"`` None for those that cannot be read, else an error.
 
-    Every role may predict. Touches neither database nor storage, but for the first call with ``explain``: the number
+    Touches neither database nor storage, but for the first call with ``explain``: the number
     of reasons that go with every answer, True for all; such a call takes long enough to keep it off an event loop.
     A decider adds its decisions, and lets rows bring along the amounts that it needs. Beside the answers come the
     outputs that they were made of, for the rows that were answered. What was ``run`` already is not run again.

@@ -54,7 +54,16 @@ def check(request: RowsToScore[Any], *, max_rows: int) -> None:
         raise InvalidInput("request_invalid", '\'on_error\' is "fail" or "skip".')
     if request.explain < 0:
         raise InvalidInput("request_invalid", "'explain' is true, false or a number of reasons.")
-    if len(request.rows) > max_rows:
+    check_count(len(request.rows), max_rows)
+
+
+def check_count(count: int, max_rows: int) -> None:
+    """Pass when a call has no more rows than it may.
+
+    Raises:
+        TooLarge: it has.
+    """
+    if count > max_rows:
         raise TooLarge("too_many_rows", f"One call takes at most {max_rows:,} rows: send the others in further calls.")
 
 

@@ -218,3 +218,45 @@ def test_the_version_s_dataset_is_filled_in(database, train):
         assert session.get_one(ReceiptRow, known.id).dataset_version_id == "v" * 32
         assert session.get_one(ReceiptRow, unknown.id).dataset_version_id is None
         assert session.scalar(select(func.count()).select_from(ReceiptRow)) == 2
+
+
+def handed_over(journal, entries, over=lambda place: False):
+    """What became of entries that were handed over as one."""
+
+    async def ask():
+        told = asyncio.get_running_loop().create_future()
+        journal.record_all(entries, told.set_result, over)
+        return await asyncio.wait_for(told, 30)
+
+    return asyncio.run(ask())
+
+
+def test_several_handed_over_as_one_are_written_together_and_told_in_their_order(path):
+    entries = [entry() for _ in range(5)]
+    with journal_on(path) as (journal, _):
+        assert handed_over(journal, entries) == [None] * 5
+        assert (journal.written, journal.commits) == (5, 1)
+    assert ids_in(path) == {one.id for one in entries}
+
+
+def test_of_several_those_whose_caller_has_gone_are_not_written(path):
+    entries = [entry() for _ in range(3)]
+    with journal_on(path) as (journal, _):
+        first, gone, last = handed_over(journal, entries, over=lambda place: place == 1)
+    assert (first, gone.code, last) == (None, "call_cancelled", None)
+    assert ids_in(path) == {entries[0].id, entries[2].id}
+
+
+def test_of_several_one_that_cannot_be_written_fails_alone(path):
+    entries = [entry(), entry(number=2**70), entry()]
+    with journal_on(path) as (journal, _):
+        first, bad, last = handed_over(journal, entries)
+    assert (first, bad.code, last) == (None, "receipt_not_written", None)
+    assert ids_in(path) == {entries[0].id, entries[2].id}
+
+
+def test_several_are_refused_as_one_when_the_journal_is_closed(path):
+    with journal_on(path) as (journal, _):
+        pass
+    with pytest.raises(Unavailable, match="stopping"):
+        handed_over(journal, [entry()])

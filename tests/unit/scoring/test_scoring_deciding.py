@@ -245,7 +245,7 @@ def test_columns_that_a_policy_once_read_stay_welcome(
     def called(catalog: Catalog, sent: bytes) -> Answers:
         catalog.refresh()
         now = catalog.get(ANNE, "loans")
-        return answered(principal, now, decode(sent, max_rows=10, reader=now.reader))[0]
+        return answered(now, decode(sent, max_rows=10, reader=now.reader))[0]
 
     def put(number: int, content: dict[str, Any]) -> None:
         policy = Policy.model_validate(content)

@@ -280,9 +280,9 @@ for algorithm in ("lightgbm", "linear", "random_forest"):
         "random_forest": {key_of(trained, Problem.BINARY, "random_forest").bundle_hash!r},
     }}[algorithm])
     model = open_model(LocalStorage(Path({str(trained)!r})), key)
-    answered(anne, Served(model, None), RowsToScore([{{"term": 12}}]))
+    answered(Served(model, None), RowsToScore([{{"term": 12}}]))
     if algorithm != "lightgbm":
-        answered(anne, Served(model, None), RowsToScore([{{"term": 12}}], explain=True))
+        answered(Served(model, None), RowsToScore([{{"term": 12}}], explain=True))
 heavy = {{"polars", "scipy", "sklearn", "lightgbm", "xgboost", "catboost", "onnx"}}
 print(sorted(heavy & set(sys.modules)))
 """

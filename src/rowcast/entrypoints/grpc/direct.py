@@ -30,7 +30,8 @@ from rowcast.entrypoints.grpc.errors import Trailing, ending
 from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.rest.security import Rule
 from rowcast.entrypoints.services import Services
-from rowcast.errors import InvalidInput, TimedOut
+from rowcast.entrypoints.v2.together import Caller
+from rowcast.errors import InvalidInput, RowcastError, TimedOut
 
 try:
     from grpc._cython import cygrpc  # type: ignore[attr-defined]
@@ -51,7 +52,6 @@ SWEEP_SECONDS = 1.0
 MOST_BYTES = 512 * 2**20
 """Of the messages of the calls that are being answered."""
 
-_OK: int = grpc.StatusCode.OK.value[0]
 _NO_FLAGS = 0
 
 Event = Any
@@ -72,6 +72,8 @@ class Unary(NamedTuple):
     rule: Rule | None
     asked: type[Message]
     answer: Callable[[Any, Any, str | None], Awaitable[Message]]
+    take: Callable[[Principal, Any, Caller[bytes]], bool] | None = None
+    """Has calls without an idempotency key answered together; False for one that is not like most."""
 
     def read(self, sent: bytes | None) -> Message:
         """The message of a call.
@@ -187,6 +189,7 @@ class Direct:
         self._calls -= 1
         self._bytes -= call.size
         self._waiting.pop(call, None)
+        self._services.measures.ended(call.path[1:], call.status.name, monotonic() - call.begun)
         if event.batch_operations[0].cancelled():  # by the caller, or by the library at the deadline
             self._loop.soon(call.give_up)
 
@@ -208,8 +211,20 @@ class Direct:
     def _answer_all(self) -> None:
         while self._arrived:
             call = self._arrived.popleft()
-            if not call.over:
+            if not call.over and not self._taken(call):
                 call.task = asyncio.create_task(self._answer(call))
+
+    def _taken(self, call: _Call) -> bool:
+        """Whether the call is answered with others; what is wrong with one that is not is said when it is answered."""
+        method = self._methods[call.path]
+        principal = self._services.keyring.remembered(call.key) if method.take else None
+        if method.take is None or principal is None:
+            return False
+        try:
+            asked, key = method.read(call.message), idempotency_key_in(call.metadata)
+        except RowcastError:
+            return False
+        return key is None and method.take(principal, asked, call)
 
     async def _answer(self, call: _Call) -> None:
         try:
@@ -241,14 +256,16 @@ class Direct:
 
 
 class _Call:
-    """A call. It is ``over`` when nobody waits for the answer any more."""
+    """A call. It is ``over`` when nobody waits for the answer any more; ``status`` is then how it ended."""
 
-    __slots__ = ("_core", "key", "message", "metadata", "over", "path", "size", "task")
+    __slots__ = ("_core", "begun", "key", "message", "metadata", "over", "path", "size", "status", "task")
 
     def __init__(self, event: Event, path: str) -> None:
         self._core = event.call
         self.metadata = event.invocation_metadata
         self.path = path
+        self.begun = monotonic()
+        self.status = grpc.StatusCode.CANCELLED  # unless it is answered before
         self.key = ""
         self.size = 0
         self.message: bytes | None = None
@@ -270,17 +287,18 @@ class _Call:
             self.task.cancel()
 
     def reply(self, message: bytes) -> None:
-        self._end(_OK, b"", (), cygrpc.SendMessageOperation(message, _NO_FLAGS))
+        self._end(grpc.StatusCode.OK, b"", (), cygrpc.SendMessageOperation(message, _NO_FLAGS))
 
     def refuse(self, error: Exception) -> None:
         status, details, trailing = ending(error, self.path)
-        self._end(status.value[0], details.encode(), trailing)
+        self._end(status, details.encode(), trailing)
 
-    def _end(self, code: int, details: bytes, trailing: Trailing, *message: Any) -> None:
+    def _end(self, status: grpc.StatusCode, details: bytes, trailing: Trailing, *message: Any) -> None:
         if self.over:
             return
         self.over = True
-        ended = cygrpc.SendStatusFromServerOperation(trailing, code, details, _NO_FLAGS)
+        self.status = status
+        ended = cygrpc.SendStatusFromServerOperation(trailing, status.value[0], details, _NO_FLAGS)
         self.start(cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS), *message, ended, tag=_sent)
 
 

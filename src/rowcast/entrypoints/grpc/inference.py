@@ -18,9 +18,9 @@ from rowcast.entrypoints.grpc.errors import sentence
 from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
-from rowcast.entrypoints.v2.infer import infer, infer_now, served
-from rowcast.entrypoints.v2.outputs import Output
+from rowcast.entrypoints.v2.infer import Inferred, infer, infer_now, reference_of, served
 from rowcast.entrypoints.v2.tensors import TEXT, Asked, Tensor, Wanted, of_raw, of_values, raw_of
+from rowcast.entrypoints.v2.together import Caller, Together
 from rowcast.errors import InvalidInput, NotFound, RowcastError
 from rowcast.inference import v2_pb2 as v2
 from rowcast.scoring.loaded import Served
@@ -51,6 +51,7 @@ class Inference:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._together = Together(services, _rendered)
         self.methods = {
             "ServerLive": Method(self._live, None),
             "ServerReady": Method(self._ready, None),
@@ -68,7 +69,9 @@ class Inference:
 
     def direct(self) -> dict[str, Unary]:
         """What answers without a thread, by its path: see ``direct``."""
-        return {f"/{DESCRIPTOR.full_name}/ModelInfer": Unary(PREDICTING, v2.ModelInferRequest, self._answered)}
+        return {
+            f"/{DESCRIPTOR.full_name}/ModelInfer": Unary(PREDICTING, v2.ModelInferRequest, self._answered, self._take)
+        }
 
     def open(self) -> dict[str, Unary]:
         """The same of what anyone may ask."""
@@ -162,16 +165,21 @@ class Inference:
         assert principal is not None
         found = self._served(principal, asked.model_name, asked.model_version)
         body = asked.SerializeToString(deterministic=True)
-        done = infer_now(self._services, principal, found, body, partial(_call, asked), key)
-        return _reply(done.asked, done.model.name, done.model.number, done.receipt, done.outputs)
+        return _reply(infer_now(self._services, principal, found, body, partial(_call, asked), key))
+
+    def _take(self, principal: Principal, asked: v2.ModelInferRequest, caller: Caller[bytes]) -> bool:
+        reference, body = (
+            reference_of(asked.model_name, asked.model_version),
+            asked.SerializeToString(deterministic=True),
+        )
+        return self._together.take(principal, reference, body, partial(_call, asked), caller)
 
     async def _answered(
         self, principal: Principal, asked: v2.ModelInferRequest, key: str | None
     ) -> v2.ModelInferResponse:
         found = await served(self._services, principal, _named(asked.model_name), asked.model_version)
         body = asked.SerializeToString(deterministic=True)
-        done = await infer(self._services, principal, found, len(body), body, partial(_call, asked), key)
-        return _reply(done.asked, done.model.name, done.model.number, done.receipt, done.outputs)
+        return _reply(await infer(self._services, principal, found, len(body), body, partial(_call, asked), key))
 
     def _infer_stream(
         self, calls: Iterator[v2.ModelInferRequest], context: Context, principal: Principal | None
@@ -224,11 +232,16 @@ def _tensor(one: v2.ModelInferRequest.InferInputTensor) -> Tensor:
     return of_values(one.name, one.datatype, one.shape, list(values))
 
 
-def _reply(call: Asked, model: str, number: int, receipt: str, outputs: Sequence[Output]) -> v2.ModelInferResponse:
+def _rendered(done: Inferred) -> bytes:
+    return _reply(done).SerializeToString()
+
+
+def _reply(done: Inferred) -> v2.ModelInferResponse:
     """In raw form where the request came in raw form: some clients read no other."""
-    reply = v2.ModelInferResponse(model_name=model, model_version=str(number), id=call.id)
-    reply.parameters["receipt"].string_param = receipt
-    for output in outputs:
+    model = done.model
+    reply = v2.ModelInferResponse(model_name=model.name, model_version=str(model.number), id=done.asked.id)
+    reply.parameters["receipt"].string_param = done.receipt
+    for output in done.outputs:
         described = reply.outputs.add(name=output.name, datatype=output.datatype, shape=output.shape)
         if output.binary:
             reply.raw_output_contents.append(raw_of(output.cells))

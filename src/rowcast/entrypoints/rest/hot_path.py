@@ -49,7 +49,7 @@ class HotPath:
     def at_once(self, scope: Scope) -> Answering | None:
         """The same for a request that has arrived whole: see ``at_once``."""
         found = self._found(scope)
-        return partial(self._whole, *found, scope) if found else None
+        return (lambda body, _: self._whole(*found, scope, body)) if found else None
 
     def _found(self, scope: Scope) -> tuple[str, Answer] | None:
         """The operation that is asked for, and what answers it."""

@@ -17,24 +17,28 @@ from starlette.types import Receive, Scope, Send
 
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.rest import problems
-from rowcast.entrypoints.rest.at_once import Answering, Whole
+from rowcast.entrypoints.rest.at_once import Answer, Answering, Whole
 from rowcast.entrypoints.rest.browsers import Headers
-from rowcast.entrypoints.rest.limits import whole_body, within
+from rowcast.entrypoints.rest.limits import check_size, whole_body, within
 from rowcast.entrypoints.rest.outcome import key_in
-from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING, Rule, caller
+from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING, Rule, caller, key_of
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
-from rowcast.entrypoints.v2.infer import infer, served
+from rowcast.entrypoints.v2.infer import Inferred, infer, reference_of, served
 from rowcast.entrypoints.v2.outputs import render
 from rowcast.entrypoints.v2.tensors import Asked, read
+from rowcast.entrypoints.v2.together import Together
 from rowcast.entrypoints.wording import in_a_sentence
-from rowcast.errors import InvalidInput, NotFound, TooLarge, TooMany
+from rowcast.errors import InvalidInput, NotFound, RowcastError, TooLarge, TooMany
 from rowcast.scoring.requests import strictly
 
 PREFIX = "/v2"
 HEADER_LENGTH = b"inference-header-content-length"
 MOST_CALLS = 1024
 """Calls that have arrived and are not answered yet; more are told to come again."""
+
+_BY_ITSELF = frozenset({b"content-encoding", b"idempotency-key"})
+"""Headers of calls that are answered one by one: what is packed may be large, and what is made again is looked up."""
 
 _KEPT_HEADERS = frozenset({b"retry-after", b"www-authenticate", b"allow"})
 _MODEL = r"/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
@@ -60,6 +64,16 @@ class Reply(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
+class _Waiting(NamedTuple):
+    """Who waits for a whole answer. One who has gone is found out when it is written."""
+
+    reply: Answer
+    over: bool = False
+
+    def refuse(self, error: Exception) -> None:
+        self.reply(_refused(error))
+
+
 class _IndexRequest(msgspec.Struct):
     ready: bool = False
 
@@ -83,6 +97,7 @@ class V2:
         self._services = services
         self._most_calls = most_calls
         self._calls = 0
+        self._together = Together(services, _rendered)
         self.routes = [
             _route("POST", rf"{_MODEL}/infer", PREDICTING, self._infer),
             _route("GET", "", READING, self._server),
@@ -120,16 +135,39 @@ class V2:
             return None
         scope["operation"] = type(self).__name__
 
-        async def answer(sent: bytes) -> Whole:
+        def by_itself(sent: bytes) -> Awaitable[Whole]:
             async def body() -> bytes:
-                limit = self._services.settings.max_body_bytes
-                if len(sent) > limit:
-                    raise TooLarge("body_too_large", f"The request is larger than the {limit:,} bytes allowed here.")
+                check_size(len(sent), self._services.settings.max_body_bytes)
                 return sent
 
-            return await self._reply(scope, body)
+            return self._reply(scope, body)
 
-        return answer
+        take = self._taking(scope)
+
+        def answering(sent: bytes, answer: Answer) -> Awaitable[Whole] | None:
+            full = self._calls + self._together.waiting >= self._most_calls
+            if take is None or full or not take(sent, _Waiting(answer)):
+                return by_itself(sent)
+            return None
+
+        return answering
+
+    def _taking(self, scope: Scope) -> Callable[[bytes, _Waiting], bool] | None:
+        """What has calls with this head answered together, if they may be."""
+        headers, key = dict(scope["headers"]), key_of(scope["headers"])
+        try:
+            route, parts = self._route(scope)
+            length = _header_length(headers)
+        except (RowcastError, HTTPException):
+            return None
+        if route is not self.routes[0] or not key or headers.keys() & _BY_ITSELF:
+            return None
+        reference, caller = reference_of(parts["model"], parts.get("version", "")), self._services.keyring.watched(key)
+
+        def take(sent: bytes, waiting: _Waiting) -> bool:
+            return self._together.take(caller(), reference, sent, partial(read, sent, length), waiting)
+
+        return take
 
     async def _reply(self, scope: Scope, body: Callable[[], Awaitable[bytes]]) -> Whole:
         """The answer to a request, an error too.
@@ -142,7 +180,7 @@ class V2:
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001  (the last to see it)
-            return _whole(_refusal(problems.answer_to(error, f"{scope['method']} {PREFIX}")))
+            return _refused(error, scope["method"])
 
     async def _answered(self, scope: Scope, body: Callable[[], Awaitable[bytes]]) -> Reply:
         route, parts = self._route(scope)
@@ -170,7 +208,7 @@ class V2:
         raise NotFound("not_found", "There is nothing at this address of the V2 protocol.")
 
     async def _infer(self, call: Call) -> Reply:
-        if self._calls >= self._most_calls:
+        if self._calls + self._together.waiting >= self._most_calls:
             raise TooMany("too_many_calls", "The server has too many calls to answer. Try again in a moment.")
         self._calls += 1
         try:
@@ -185,9 +223,8 @@ class V2:
         # What is packed may be large: it is unpacked where it holds up nobody.
         size = limit if b"content-encoding" in call.headers else len(call.body)
         key = key_in(call.sent)
-        done = await infer(self._services, call.principal, found, size, call.body, partial(_read, call, limit), key)
-        again = ((b"idempotency-replayed", b"true"),) if done.scored.before else ()
-        return Reply(200, *render(done.model, done.asked, done.receipt, done.outputs), again)
+        read_body = partial(_read, call.headers, limit, call.body)
+        return _inferred(await infer(self._services, call.principal, found, size, call.body, read_body, key))
 
     async def _server(self, call: Call) -> Reply:
         return _json(described.SERVER)
@@ -252,10 +289,10 @@ def _json(content: Any, status: int = 200) -> Reply:
     return Reply(status, msgspec.json.encode(content))
 
 
-def _read(call: Call, limit: int) -> Asked:
-    encoding = call.headers.get(b"content-encoding", b"identity")
-    body = call.body if encoding == b"identity" else _decompressed(call.body, encoding, limit)
-    return read(body, _header_length(call.headers))
+def _read(headers: Mapping[bytes, bytes], limit: int, body: bytes) -> Asked:
+    encoding = headers.get(b"content-encoding", b"identity")
+    plain = body if encoding == b"identity" else _decompressed(body, encoding, limit)
+    return read(plain, _header_length(headers))
 
 
 def _header_length(headers: Mapping[bytes, bytes]) -> int | None:
@@ -295,6 +332,19 @@ def _refusal(problem: problems.ProblemResponse) -> Reply:
     told = problems.ProblemDetails.model_validate_json(bytes(problem.body))
     error = in_a_sentence(told.code, told.detail, told.problems)
     return Reply(status, msgspec.json.encode({"error": error}), headers=kept)
+
+
+def _inferred(done: Inferred) -> Reply:
+    again = ((b"idempotency-replayed", b"true"),) if done.scored.before else ()
+    return Reply(200, *render(done.model, done.asked, done.receipt, done.outputs), again)
+
+
+def _rendered(done: Inferred) -> Whole:
+    return _whole(_inferred(done))
+
+
+def _refused(error: Exception, method: str = "POST") -> Whole:
+    return _whole(_refusal(problems.answer_to(error, f"{method} {PREFIX}")))
 
 
 def _whole(reply: Reply) -> Whole:

@@ -36,6 +36,10 @@ class Inferred(NamedTuple):
         return self.scored.entry.id
 
 
+def reference_of(name: str, version: str) -> str:
+    return f"{name}@{version}" if version else name
+
+
 async def served(services: Services, principal: Principal, name: str, version: str = "") -> Served:
     """The model of that name, or that version of it; a version is a number or an alias.
 
@@ -43,7 +47,7 @@ async def served(services: Services, principal: Principal, name: str, version: s
         NotFound: there is none that the caller may see.
         Unavailable: it does not open.
     """
-    reference = f"{name}@{version}" if version else name
+    reference = reference_of(name, version)
     found = services.catalog.find(principal, reference)
     return found if found is not None else await to_thread.run_sync(services.catalog.get, principal, reference)
 
@@ -67,17 +71,17 @@ async def infer(
     try:
         amounts = served.decider is not None and served.decider.reader is not None
         if size > BYTES_ON_THE_LOOP or amounts:
-            inferred = await by_size(services, size, partial(_inferred, services, principal, served, body, read))
+            done = await by_size(services, size, partial(_inferred, services, principal, served, body, read))
         else:
-            inferred = await _with_others(services, principal, served, body, read)
-        kept = await services.receipts.keep(inferred.scored, key)
+            done = await _with_others(services, principal, served, body, read)
+        kept = await services.receipts.keep(done.scored, key)
         if kept.before:
-            inferred = await to_thread.run_sync(_as_before, services, inferred, kept)
+            done = await to_thread.run_sync(_as_before, services, done, kept)
     except BaseException:
         services.statistics.failed(model.name, model.number, begun)
         raise
-    services.statistics.succeeded(model.name, model.number, begun, inferred.scored.entry.row_count)
-    return inferred
+    services.statistics.succeeded(model.name, model.number, begun, done.scored.entry.row_count)
+    return done
 
 
 def infer_now(
@@ -91,15 +95,15 @@ def infer_now(
     """The same for threads."""
     model, begun = served.model, services.statistics.begin()
     try:
-        inferred = _inferred(services, principal, served, body, read)
-        kept = services.receipts.keep_now(inferred.scored, key)
+        done = _inferred(services, principal, served, body, read)
+        kept = services.receipts.keep_now(done.scored, key)
         if kept.before:
-            inferred = _as_before(services, inferred, kept)
+            done = _as_before(services, done, kept)
     except BaseException:
         services.statistics.failed(model.name, model.number, begun)
         raise
-    services.statistics.succeeded(model.name, model.number, begun, inferred.scored.entry.row_count)
-    return inferred
+    services.statistics.succeeded(model.name, model.number, begun, done.scored.entry.row_count)
+    return done
 
 
 def score_rows(
@@ -118,8 +122,12 @@ def score_rows(
     """
     asked = RowsToScore(cast(list[dict[str, Any]], rows))
     check(asked, max_rows=services.settings.max_rows_per_call)
-    inputs = rows.to_bytes() if isinstance(rows, Columns) else msgspec.json.encode({"rows": rows})
-    return services.receipts.score(principal, served, body, asked, inputs, run)
+    return services.receipts.score(principal, served, body, asked, kept(rows), run)
+
+
+def kept(rows: Sequence[dict[str, Any]]) -> bytes:
+    """The rows as their receipt holds them."""
+    return rows.to_bytes() if isinstance(rows, Columns) else msgspec.json.encode({"rows": rows})
 
 
 async def _with_others(
@@ -130,7 +138,7 @@ async def _with_others(
     rows = rows_of(asked.inputs, served.model)
     found = served.reader.read(rows)
     outputs = await services.coalescing.run(served.model.runtime, found.inputs, found.count)
-    return _answered(served, asked, score_rows(services, principal, served, body, rows, Run(found, outputs)))
+    return with_outputs(asked, served.model, score_rows(services, principal, served, body, rows, Run(found, outputs)))
 
 
 def _inferred(
@@ -138,25 +146,26 @@ def _inferred(
 ) -> Inferred:
     asked = read()
     rows = rows_of(asked.inputs, served.model)
-    return _answered(served, asked, score_rows(services, principal, served, body, rows))
+    return with_outputs(asked, served.model, score_rows(services, principal, served, body, rows))
 
 
-def _answered(served: Served, asked: Asked, scored: Scored) -> Inferred:
-    return _outputs(asked, served.model, scored)
-
-
-def _as_before(services: Services, inferred: Inferred, first: Scored) -> Inferred:
+def _as_before(services: Services, done: Inferred, first: Scored) -> Inferred:
     """The outputs that the first call under the same key was answered with, by the version that gave them.
 
     Raises:
         NotFound: it was deleted since.
     """
-    entry, model = first.entry, inferred.model
+    entry, model = first.entry, done.model
     if entry.model_version_id != model.key.id:
         model = services.catalog.version(entry.model, entry.number)
-    return _outputs(inferred.asked, model, first)
+    return with_outputs(done.asked, model, first)
 
 
-def _outputs(asked: Asked, model: LoadedModel, scored: Scored) -> Inferred:
+def with_outputs(asked: Asked, model: LoadedModel, scored: Scored) -> Inferred:
+    """The outputs of a call that was scored by the model.
+
+    Raises:
+        InvalidInput: the model has not those that were asked for.
+    """
     scores = np.frombuffer(scored.entry.outputs, "<f4").reshape(scored.entry.row_count, -1)
     return Inferred(asked, model, scored, outputs_of(model, scores, asked))

@@ -38,16 +38,16 @@ class Output(NamedTuple):
     cells: npt.NDArray[np.float32] | list[str]
     binary: bool
 
-    @property
-    def values(self) -> list[Any]:
-        """The cells as they stand in JSON: numbers as the other doors write them."""
-        if isinstance(self.cells, list):
-            return self.cells
-        if self.name == PROBABILITIES and len(self.cells) <= _FEW:
-            return [round(probability, DECIMALS) for probability in self.cells.tolist()]
-        if self.name == PROBABILITIES:
-            return self.cells.astype(np.float64).round(DECIMALS).tolist()  # type: ignore[no-any-return]
-        return [float(str(number)) for number in self.cells]
+
+def values_of(name: str, cells: npt.NDArray[np.float32] | list[str]) -> list[Any]:
+    """The cells of an output as they stand in JSON: numbers as the other doors write them."""
+    if isinstance(cells, list):
+        return cells
+    if name == PROBABILITIES and len(cells) <= _FEW:
+        return [round(probability, DECIMALS) for probability in cells.tolist()]
+    if name == PROBABILITIES:
+        return cells.astype(np.float64).round(DECIMALS).tolist()  # type: ignore[no-any-return]
+    return [float(str(number)) for number in cells]
 
 
 def forms_of(model: LoadedModel) -> list[Form]:
@@ -70,22 +70,24 @@ def outputs_of(model: LoadedModel, scores: npt.NDArray[np.float32], asked: Asked
         InvalidInput: the model has no such output, or one is asked for twice.
     """
     forms = _forms(model.problem, len(model.classes))
-    wanted = asked.wanted or [Wanted(name, asked.binary) for name in forms]
-    if len({one.name for one in wanted}) < len(wanted):
+    if not asked.wanted:
+        return [_output(model, scores, form, asked.binary) for form in forms.values()]
+    if len({one.name for one in asked.wanted}) < len(asked.wanted):
         raise InvalidInput("tensors_invalid", "Two outputs have the same name.")
-    return [_output(model, scores, one, forms) for one in wanted]
-
-
-def _output(model: LoadedModel, scores: npt.NDArray[np.float32], wanted: Wanted, forms: dict[str, Form]) -> Output:
-    form = forms.get(wanted.name)
-    if form is None:
+    if not forms.keys() >= {one.name for one in asked.wanted}:
         there = " and ".join(forms)
         raise InvalidInput("output_unknown", f"There is no such output: this model has {there}.")
-    if wanted.classes:
-        return _ranked(model, scores, wanted)
-    if form.name == LABEL:
-        return Output(LABEL, TEXT, (len(scores), 1), labels(model, scores), wanted.binary)
-    return Output(form.name, form.datatype, (len(scores), form.columns), scores.reshape(-1), wanted.binary)
+    return [
+        _ranked(model, scores, one) if one.classes else _output(model, scores, forms[one.name], one.binary)
+        for one in asked.wanted
+    ]
+
+
+def _output(model: LoadedModel, scores: npt.NDArray[np.float32], form: Form, binary: bool) -> Output:
+    name, datatype, columns = form
+    if name == LABEL:
+        return Output(LABEL, TEXT, (len(scores), 1), labels(model, scores), binary)
+    return Output(name, datatype, (len(scores), columns), scores.reshape(-1), binary)
 
 
 def labels(model: LoadedModel, scores: npt.NDArray[np.float32]) -> list[str]:
@@ -111,20 +113,35 @@ def _ranked(model: LoadedModel, scores: npt.NDArray[np.float32], wanted: Wanted)
     return Output(wanted.name, TEXT, (len(scores), most), cells, wanted.binary)
 
 
+class _Described(msgspec.Struct, omit_defaults=True, gc=False):
+    """An output in a reply."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    parameters: dict[str, int] | None = None
+    data: list[Any] | None = None
+
+
+class _Reply(msgspec.Struct, omit_defaults=True, gc=False):
+    """The JSON of a reply."""
+
+    model_name: str
+    model_version: str
+    parameters: dict[str, str]
+    outputs: list[_Described]
+    id: str = ""
+
+
 def render(model: LoadedModel, asked: Asked, receipt: str, outputs: Sequence[Output]) -> tuple[bytes, int | None]:
     """The reply, and how many bytes of it are JSON if binary sections follow, else None."""
     described, sections = [], []
-    for output in outputs:
-        one: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
-        if output.binary:
-            sections.append(raw_of(output.cells))
-            one["parameters"] = {"binary_data_size": len(sections[-1])}
+    for name, datatype, shape, cells, binary in outputs:
+        if binary:
+            sections.append(raw_of(cells))
+            described.append(_Described(name, datatype, shape, {"binary_data_size": len(sections[-1])}))
         else:
-            one["data"] = output.values
-        described.append(one)
-    reply: dict[str, Any] = {"model_name": model.name, "model_version": str(model.number)}
-    if asked.id:
-        reply["id"] = asked.id
-    reply |= {"parameters": {"receipt": receipt}, "outputs": described}
+            described.append(_Described(name, datatype, shape, None, values_of(name, cells)))
+    reply = _Reply(model.name, str(model.number), {"receipt": receipt}, described, asked.id)
     head = msgspec.json.encode(reply)
     return (b"".join([head, *sections]), len(head)) if sections else (head, None)
