@@ -9,19 +9,21 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from rowcast.accounts.principal import Role
-from rowcast.entrypoints.grpc import direct, server
+from rowcast.entrypoints.grpc import direct, server, unsent
 from rowcast.inference import v2_pb2 as v2
+from rowcast.v1 import rowcast_pb2 as v1
 
 INFER, READY, METADATA = (
     f"/inference.GRPCInferenceService/{name}" for name in ("ModelInfer", "ServerReady", "ServerMetadata")
 )
+MODEL = "/rowcast.v1.Rowcast/GetModel"
 LIST, CHECK, WATCH = "/rowcast.v1.Rowcast/ListModels", "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 
 
 @pytest.fixture(scope="module")
 def address(assembled):
     with ExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(direct, "MESSAGE_SECONDS", 0.5)
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(unsent, "MESSAGE_SECONDS", 0.5)
         yield server.start(assembled, stack, beside=0)
 
 
@@ -79,6 +81,14 @@ def test_half_open_calls_of_strangers_hold_up_nobody(address, channel, key, path
         assert health_pb2.HealthCheckResponse.FromString(answered(channel, CHECK)).status == 1
         assert v2.ServerReadyResponse.FromString(answered(channel, READY)).ready
         answered(channel, LIST, key=key)
+
+
+def test_half_open_calls_with_a_key_hold_up_nobody_for_long(address, channel, key):
+    with half_open(address, MODEL, 40, key):
+        for _ in range(3):
+            with pytest.raises(grpc.RpcError) as refused:
+                answered(channel, MODEL, v1.GetModelRequest(name="nothing").SerializeToString(), key=key)
+            assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_health_knows_its_services(channel):

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -17,6 +19,8 @@ from rowcast.accounts.audit import caller_address
 from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.grpc.errors import ending, refuse, translated
 from rowcast.entrypoints.grpc.loop import over
+from rowcast.entrypoints.grpc.unsent import Unsent
+from rowcast.entrypoints.measures import Measures
 from rowcast.entrypoints.rest.outcome import key_in
 from rowcast.entrypoints.rest.security import Rule
 from rowcast.entrypoints.services import Services
@@ -67,9 +71,10 @@ class Threads(ThreadPoolExecutor):
 class Crowding(grpc.ServerInterceptor):
     """Tells callers to come again while the threads that would answer them have too much to do."""
 
-    def __init__(self, threads: Threads, refusing: ThreadPoolExecutor) -> None:
+    def __init__(self, threads: Threads, refusing: ThreadPoolExecutor, measures: Measures) -> None:
         self._threads = threads
         self._refusing = refusing
+        self._measures = measures
 
     def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Any], handler_call_details: grpc.HandlerCallDetails
@@ -77,11 +82,12 @@ class Crowding(grpc.ServerInterceptor):
         handler = continuation(handler_call_details)
         if handler is None or not _threads_of(handler, self._threads).full:
             return handler
-        return grpc.stream_unary_rpc_method_handler(given_to(self._refusing, _too_many))  # waits for no message
+        refused = given_to(self._refusing, partial(self._refused, handler_call_details.method[1:]))
+        return grpc.stream_unary_rpc_method_handler(refused)  # waits for no message
 
-
-def _too_many(_: Any, context: grpc.ServicerContext) -> None:
-    refuse(context, ending(too_many(), "any"))
+    def _refused(self, name: str, _: Any, context: grpc.ServicerContext) -> None:
+        with _counted(self._measures, context, name):
+            refuse(context, ending(too_many(), name))
 
 
 def too_many() -> TooMany:
@@ -106,6 +112,7 @@ def service(
     services: Services,
     descriptor: ServiceDescriptor,
     methods: dict[str, Method],
+    unsent: Unsent,
     waiting: Threads | None = None,
 ) -> grpc.GenericRpcHandler:
     """The service that the descriptor describes, its methods answered by those handlers; ``waiting`` are the threads
@@ -117,15 +124,16 @@ def service(
     if set(methods) != set(descriptor.methods_by_name):
         raise AssertionError(f"{descriptor.full_name} has other methods than those that are handled")
     handlers = {
-        name: _handled(services, descriptor.methods_by_name[name], how, waiting if how.waits else None)
+        name: _handled(services, descriptor.methods_by_name[name], how, unsent, waiting if how.waits else None)
         for name, how in methods.items()
     }
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 
 def _handled(
-    services: Services, method: MethodDescriptor, how: Method, threads: Threads | None
+    services: Services, method: MethodDescriptor, how: Method, unsent: Unsent, threads: Threads | None
 ) -> grpc.RpcMethodHandler[Any, Any]:
+    name = f"{method.containing_service.full_name}/{method.name}"
     request: type[Message] = GetMessageClass(method.input_type)
     options: dict[str, Any] = {
         "request_deserializer": request.FromString,
@@ -135,15 +143,15 @@ def _handled(
     def given(sent: Iterator[Any], context: grpc.ServicerContext) -> Any:
         if method.client_streaming:
             return sent
-        return _one(sent, context) if method.input_type.fields else request()  # an empty one is not waited for
+        return unsent.one(sent, context) if method.input_type.fields else request()  # an empty one is not waited for
 
     def answer(sent: Iterator[Any], context: grpc.ServicerContext) -> Any:
-        with _traced(services, context, method.full_name), translated(context, method.full_name):
+        with _followed(services, context, name), translated(context, name):
             principal = admitted(services, context, how.rule)
             return how.handler(given(sent, context), context, principal)
 
     def stream(sent: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-        with _traced(services, context, method.full_name), translated(context, method.full_name):
+        with _followed(services, context, name), translated(context, name):
             principal = admitted(services, context, how.rule)
             yield from how.handler(given(sent, context), context, principal)
 
@@ -155,29 +163,35 @@ def _handled(
     return grpc.stream_unary_rpc_method_handler(answer, **options)
 
 
-def _one(sent: Iterator[Any], context: grpc.ServicerContext) -> Any:
-    """The only message of a call."""
-    try:
-        return next(sent)
-    except StopIteration:
-        raise InvalidInput("request_invalid", "This method takes one message.") from None
-    except grpc.RpcError:
-        raise over(context) from None
+@contextmanager
+def _followed(services: Services, context: grpc.ServicerContext, name: str) -> Iterator[None]:
+    """Count the call when it ends, and have a span of it where there are traces."""
+    with _counted(services.measures, context, name):
+        if not services.traces.on:
+            yield
+            return
+        sent = dict(context.invocation_metadata()).get("traceparent", "")
+        with services.traces.span(name, "server", str(sent)) as span:
+            try:
+                yield
+            finally:
+                code = _ended_with(context)
+                if code != grpc.StatusCode.OK:
+                    span.tell(error=code.name.lower())
 
 
 @contextmanager
-def _traced(services: Services, context: grpc.ServicerContext, name: str) -> Iterator[None]:
-    if not services.traces.on:
+def _counted(measures: Measures, context: grpc.ServicerContext, name: str) -> Iterator[None]:
+    begun = monotonic()
+    try:
         yield
-        return
-    sent = dict(context.invocation_metadata()).get("traceparent", "")
-    with services.traces.span(name, "server", str(sent)) as span:
-        try:
-            yield
-        finally:
-            code = context.code()  # type: ignore[attr-defined]
-            if code not in (None, grpc.StatusCode.OK):
-                span.tell(error=code.name.lower())
+    finally:
+        measures.ended(name, _ended_with(context).name, monotonic() - begun)
+
+
+def _ended_with(context: grpc.ServicerContext) -> grpc.StatusCode:
+    code: grpc.StatusCode | None = context.code()  # type: ignore[attr-defined]
+    return code or grpc.StatusCode.OK
 
 
 def admitted(services: Services, context: grpc.ServicerContext, rule: Rule | None) -> Principal | None:

@@ -28,6 +28,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.grpc.calls import address_of, idempotency_key_in, key_of, too_many
 from rowcast.entrypoints.grpc.errors import Trailing, ending
 from rowcast.entrypoints.grpc.loop import Loop
+from rowcast.entrypoints.grpc.unsent import SWEEP_SECONDS, patience
 from rowcast.entrypoints.rest.security import Rule
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2.together import Caller
@@ -40,14 +41,6 @@ except ImportError:  # another release
 
 AT_ONCE = 8
 """Calls of a method that the library may hand over before it is asked for more."""
-
-MESSAGE_SECONDS = 20.0
-"""How long a call may take to bring its message."""
-
-CROWDED_SECONDS = 1.0
-"""The same while there are as many calls as are taken: no caller keeps the others out by bringing none."""
-
-SWEEP_SECONDS = 1.0
 
 MOST_BYTES = 512 * 2**20
 """Of the messages of the calls that are being answered."""
@@ -179,8 +172,7 @@ class Direct:
     def _sweep(self) -> None:
         """End the calls whose message does not come, now and then."""
         asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
-        patience = CROWDED_SECONDS if self._calls >= self._most_calls else MESSAGE_SECONDS
-        late = monotonic() - patience
+        late = monotonic() - patience(crowded=self._calls >= self._most_calls)
         for call, since in self._waiting.copy().items():
             if since < late and self._waiting.pop(call, None) is not None:
                 call.refuse(TimedOut("message_late", "The message of this call did not come in time."))

@@ -15,6 +15,7 @@ from rowcast.accounts.principal import Principal
 from rowcast.entrypoints.grpc.calls import Method, admitted, idempotency_key, service
 from rowcast.entrypoints.grpc.direct import Unary
 from rowcast.entrypoints.grpc.errors import sentence
+from rowcast.entrypoints.grpc.unsent import Unsent
 from rowcast.entrypoints.rest.security import PREDICTING, READING, TRAINING
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2 import described, repository
@@ -80,9 +81,9 @@ class Inference:
             f"/{DESCRIPTOR.full_name}/ServerReady": Unary(None, v2.ServerReadyRequest, self._ready_now),
         }
 
-    def service(self) -> grpc.GenericRpcHandler:
+    def service(self, unsent: Unsent) -> grpc.GenericRpcHandler:
         """What a server is given."""
-        return service(self._services, DESCRIPTOR, self.methods)
+        return service(self._services, DESCRIPTOR, self.methods, unsent)
 
     def _live(self, asked: v2.ServerLiveRequest, context: Context, _: Principal | None) -> v2.ServerLiveResponse:
         return v2.ServerLiveResponse(live=True)

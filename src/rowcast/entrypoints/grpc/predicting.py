@@ -99,7 +99,7 @@ def _rows(asked: PredictRequest) -> Rows:
         return [row_of(row) for row in asked.rows]
     if asked.rows:
         raise InvalidInput("request_invalid", "Send rows or columns, not both.")
-    columns = {name: _cells(name, column) for name, column in asked.columns.items()}
+    columns = {name: _cells(name, asked.columns[name]) for name in sorted(asked.columns)}
     if len({len(cells) for cells in columns.values()}) > 1:
         raise InvalidInput("request_invalid", "The columns differ in their number of rows.")
     names = list(columns)

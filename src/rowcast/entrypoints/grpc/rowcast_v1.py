@@ -20,6 +20,7 @@ from rowcast.entrypoints.grpc.loop import Loop
 from rowcast.entrypoints.grpc.operations import DOWNLOADS, TYPED, UNARY, UPLOADS
 from rowcast.entrypoints.grpc.predicting import predicted_soon
 from rowcast.entrypoints.grpc.typed import Typed
+from rowcast.entrypoints.grpc.unsent import Unsent
 from rowcast.entrypoints.rest.security import PREDICTING
 from rowcast.entrypoints.services import Services
 from rowcast.v1 import rowcast_pb2 as v1
@@ -42,7 +43,7 @@ class Rowcast:
         answer = partial(predicted_soon, self._services)
         return {f"/{DESCRIPTOR.full_name}/Predict": Unary(PREDICTING, v1.PredictRequest, answer)}
 
-    def service(self, waiting: Threads) -> grpc.GenericRpcHandler:
+    def service(self, unsent: Unsent, waiting: Threads) -> grpc.GenericRpcHandler:
         """What a server is given; ``waiting`` are the threads for methods that wait."""
         typed = Typed(self._services, self._loop).handlers()
         methods = {
@@ -51,7 +52,7 @@ class Rowcast:
             **{name: self._upload(name, endpoint) for name, endpoint in UPLOADS.items()},
             **{name: _typed(name, endpoint, typed[name]) for name, endpoint in TYPED.items()},
         }
-        return service(self._services, DESCRIPTOR, methods, waiting)
+        return service(self._services, DESCRIPTOR, methods, unsent, waiting)
 
     def _unary(self, name: str, endpoint: Endpoint) -> Method:
         method = DESCRIPTOR.methods_by_name[name]

@@ -20,6 +20,7 @@ from rowcast.entrypoints.grpc.calls import Crowding, Threads, given_to
 from rowcast.entrypoints.grpc.direct import Direct, Unary
 from rowcast.entrypoints.grpc.inference import Inference
 from rowcast.entrypoints.grpc.loop import Loop
+from rowcast.entrypoints.grpc.unsent import Unsent
 from rowcast.entrypoints.services import Services
 from rowcast.errors import Conflict, InvalidInput, NotFound
 from rowcast.inference import v2_pb2
@@ -62,9 +63,11 @@ def start(services: Services, stack: ExitStack, *, beside: int) -> str:
     threads, waiting = Threads(THREADS, MOST_CALLS, "grpc"), Threads(WAITING, WAITING, "grpc-waiting")
     anyone = Threads(OPEN_THREADS, WAITING, "grpc-anyone")
     refusing = ThreadPoolExecutor(1, thread_name_prefix="grpc-refusing")
-    server = grpc.server(threads, options=_options(settings), interceptors=[Crowding(threads, refusing)])
+    crowding = Crowding(threads, refusing, services.measures)
+    server = grpc.server(threads, options=_options(settings), interceptors=[crowding])
     inference, rowcast = Inference(services), rowcast_v1.Rowcast(services, loop)
-    server.add_generic_rpc_handlers((inference.service(), rowcast.service(waiting)))
+    unsent = Unsent(THREADS)
+    server.add_generic_rpc_handlers((inference.service(unsent), rowcast.service(unsent, waiting)))
     checks = _listed(server, anyone)
     known = Direct(services, loop, inference.direct() | rowcast.direct(), MOST_CALLS)
     public = Direct(services, loop, inference.open() | _direct(checks), MOST_CALLS)  # these keep no known caller out
@@ -73,6 +76,7 @@ def start(services: Services, stack: ExitStack, *, beside: int) -> str:
     server.start()
     for direct in attached:
         direct.open()
+    loop.soon(unsent.sweep)
 
     def stop() -> None:
         checks.enter_graceful_shutdown()
