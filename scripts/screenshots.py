@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+from rowcast.accounts.profile import LANGUAGE_COOKIE
 from rowcast.client import Client
 from rowcast.entrypoints.dashboard.example import NAME, TARGET, load_and_train
 
@@ -25,8 +26,8 @@ PATIENCE = 120_000
 PAGES = {
     "home": "/",
     "data": "/data",
+    "tune": "/tune",
     "models": f"/models?model={NAME}",
-    "history": "/history",
     "account": "/profile",
     "administration": "/administration",
 }
@@ -69,6 +70,24 @@ def tour(page: Page, url: str) -> None:
     reasons.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     keep(page, "predict")
+    page.goto(f"{url}/history")
+    settle(page)
+    keep(page, "history")
+
+
+def in_russian(page: Page, url: str) -> None:
+    """The report on the example in the other language, in the dark."""
+    page.context.add_cookies([{"name": LANGUAGE_COOKIE, "value": "ru", "url": url}])
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(SIZE)
+    page.goto(f"{url}/data")
+    settle(page)
+    page.get_by_role("tab", name="Отчёт").click()
+    page.get_by_role("combobox", name="Столбец, который нужно прогнозировать").fill(TARGET)
+    page.get_by_role("option", name=TARGET, exact=True).click()
+    page.get_by_role("heading", name=TARGET).wait_for()
+    settle(page)
+    keep(page, "russian")
 
 
 def main() -> None:
@@ -97,6 +116,7 @@ def main() -> None:
                 page.goto(client.url)
                 settle(page)
                 keep(page, "phone")
+                in_russian(page, client.url)
         finally:
             server.terminate()
             server.wait(30)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests start privately: PostgreSQL, RabbitMQ and a browser. As root on Debian; elsewhere the tests that need
+# Installs what the tests start privately: PostgreSQL, RabbitMQ, Prometheus and a browser. As root on Debian; elsewhere the tests that need
 # what is missing are skipped and say so. Run by make; does nothing when they are there.
 set -euo pipefail
 
@@ -9,6 +9,7 @@ command -v kubectl >/dev/null ||
 missing=()
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 compgen -G '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin' >/dev/null || missing+=(rabbitmq-server)
+{ command -v prometheus && command -v promtool; } >/dev/null || missing+=(prometheus)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

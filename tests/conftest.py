@@ -25,6 +25,7 @@ from services import (
     PrivateRay,
     PrivateS3,
     missing_postgres,
+    missing_prometheus,
     missing_rabbit,
     missing_s3,
     shared_rabbit,
@@ -223,6 +224,12 @@ def own_services() -> None:
     """For a test that starts PostgreSQL and RabbitMQ by itself."""
     _need(missing_postgres())
     _need(missing_rabbit())
+
+
+@pytest.fixture(scope="session")
+def own_prometheus() -> None:
+    """For tests that start a Prometheus by themselves."""
+    _need(missing_prometheus())
 
 
 def _need(missing: str | None) -> None:

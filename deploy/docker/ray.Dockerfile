@@ -3,7 +3,7 @@
 ARG BASE=rowcast
 
 FROM ${BASE}
-USER root
+USER 0:0
 COPY requirements/uv.txt requirements/ray.txt /build/
 # What starts nodes in Kubernetes looks for `ray` in the usual places, and asks for its health with wget.
 # hadolint ignore=DL3008

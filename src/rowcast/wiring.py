@@ -37,6 +37,7 @@ JOBS = {
     "trials": "rowcast.models.tune.trials:run_trials",
     "conclude": "rowcast.models.tune.concluding:conclude",
     "score_file": "rowcast.scoring.files.job:score_file",
+    "score_parts": "rowcast.scoring.files.shares:score_parts",
     "mirror": "rowcast.adapters.tracking.jobs:mirror",
     "import_model": "rowcast.adapters.tracking.jobs:import_model",
 }

@@ -79,7 +79,13 @@ def environment(storage, report):
 
 
 def standing(storage, report):
-    return {"niceness": os.nice(0), "group": os.getpgid(0), "pid": os.getpid(), "threads": threading.active_count()}
+    return {
+        "niceness": os.nice(0),
+        "group": os.getpgid(0),
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "threads": threading.active_count(),
+    }
 
 
 def no_number(storage, report):

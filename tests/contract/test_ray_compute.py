@@ -66,6 +66,22 @@ def test_a_job_whose_node_is_killed_goes_on_elsewhere(ray_compute, ray_nodes, tm
         wait_for(lambda: any(file.read_text() != pids for file, pids in before.items()))
 
 
+def test_who_has_had_a_job_has_the_next_and_does_not_keep_its_room(ray_compute):
+    parent, *others = [run(ray_compute, "standing")["parent"] for _ in range(3)]
+
+    assert others == [parent, parent]
+    wait_for(lambda: not Path(f"/proc/{parent}").exists())
+
+
+def test_idle_ones_that_were_lost_with_their_node_are_not_missed(ray_compute, ray_nodes, tmp_path):
+    with sleeping(ray_compute, tmp_path / "first"), sleeping(ray_compute, tmp_path / "second"):  # one on each node
+        pass
+    ray_nodes.kill()
+    ray_nodes.add()
+
+    assert [run(ray_compute, "echo", number=number)["number"] for number in range(3)] == [0, 1, 2]
+
+
 @contextmanager
 def sleeping(compute, pid_file):
     """A job that sleeps for as long as the block lasts."""

@@ -19,6 +19,7 @@ def test_what_was_put_is_read(storage):
     assert storage.exists("datasets/abc/table")
     with storage.open("datasets/abc/table") as file:
         assert file.read(3) == b"\x00on"
+    assert storage.read_range("datasets/abc/table", 1, 4) == b"one"
 
 
 def test_a_second_put_replaces_the_first(storage):
@@ -58,6 +59,8 @@ def test_a_missing_object_is_not_found(storage, call, key):
     with pytest.raises(NotFound) as caught:
         getattr(storage, call)(key)
     assert caught.value.code == "object_not_found"
+    with pytest.raises(NotFound):
+        storage.read_range(key, 0, 1)
     assert not storage.exists(key)
 
 

@@ -14,10 +14,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 
 import httpx2
 import pytest
+import yaml
+from services import Prometheus
 
 from rowcast.client import Client
 from rowcast.client.grpc import GrpcClient
@@ -31,12 +34,14 @@ PORTS = {
     "RABBITMQ_CONSOLE_PORT": "22472",
     "S3_PORT": "22433",
     "MLFLOW_PORT": "22450",
+    "PROMETHEUS_PORT": "22490",
+    "GRAFANA_PORT": "22430",
 }
 URL = f"https://localhost:{PORTS['HTTPS_PORT']}"
-THREADS = 10
-GRPC = 2
-RATE = 50
-"""Callers, how many of them over gRPC, and how many calls in a second all of them make."""
+OPTIONS = os.environ.get("COMPOSE_OPTIONS", "").split()
+RATE = 60
+CALLERS = {"rest": 48, "grpc": 16}
+"""Calls in a second, whatever becomes of those before, and how many may wait for their answer at the same time."""
 
 pytestmark = pytest.mark.skipif(
     "ROWCAST_COMPOSE_TEST" not in os.environ or not shutil.which("docker"),
@@ -59,7 +64,7 @@ class Compose:
         return done.stdout
 
     def start(self) -> None:
-        self.run("scripts/run-compose.sh", *os.environ.get("COMPOSE_OPTIONS", "").split())
+        self.run("scripts/run-compose.sh", *OPTIONS)
         shown = self.run("docker", "compose", "exec", "-T", "nginx", "cat", "/etc/rowcast/tls/tls.crt")
         self.authority = shown.encode()
         self.trusted.write_bytes(self.authority)
@@ -96,7 +101,7 @@ def compose(tmp_path_factory) -> Iterator[Compose]:
             yield project
         finally:
             if "KEEP" not in os.environ:
-                project.run("docker", "compose", "down", "--volumes")
+                project.run("docker", "compose", "--profile", "watch", "down", "--volumes")
 
 
 @pytest.fixture(scope="module")
@@ -118,18 +123,20 @@ def row(compose: Compose, model: str) -> dict[str, str]:
 
 
 class Load:
-    """Calls at a steady rate, each made once: what is not answered well has failed."""
+    """Calls at a steady rate, each made once and at its time: what is not answered well has failed."""
 
     def __init__(self, compose: Compose, model: str, row: dict[str, str]) -> None:
-        self.answered, self.failures = {"rest": 0, "grpc": 0}, []
+        self.failures: list[str] = []
+        self._took: list[float] = []
         self._compose, self._model, self._row = compose, model, row
+        self._numbers = count()
         self._over = threading.Event()
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        callers = [*[self._rest] * (THREADS - GRPC), *[self._grpc] * GRPC]
-        threads = [threading.Thread(target=caller) for caller in callers]
-        began = time.monotonic()
+        self._began = time.monotonic()
+        doors = {"rest": self._rest, "grpc": self._grpc}
+        threads = [threading.Thread(target=doors[door]) for door, number in CALLERS.items() for _ in range(number)]
         for thread in threads:
             thread.start()
         try:
@@ -138,43 +145,41 @@ class Load:
             self._over.set()
             for thread in threads:
                 thread.join()
-        print(f"\n{self.answered}, {sum(self.answered.values()) / (time.monotonic() - began):.0f} calls a second")
+        seconds = time.monotonic() - self._began
+        rate, slowest = len(self._took) / seconds, max(self._took, default=0)
+        print(f"\n{rate:.1f} calls a second were answered for {seconds:.0f} s, the slowest after {slowest:.1f} s")
 
-    def _paced(self) -> Iterator[None]:
-        """As often as one thread has to call; what was late is caught up on."""
-        due = time.monotonic()
-        while not self._over.wait(max(0.0, due - time.monotonic())):
+    def _calls(self) -> Iterator[None]:
+        """Each call that this thread is to make, when it is due. The next one goes to whoever is free: an answer that
+        takes long keeps no other call back."""
+        while not self._over.wait(max(0.0, self._began + next(self._numbers) / RATE - time.monotonic())):
             yield
-            due = max(due + THREADS / RATE, time.monotonic() - 1)
 
     def _rest(self) -> None:
         context = ssl.create_default_context(cadata=self._compose.authority.decode())
         headers = {"Authorization": f"Bearer {self._compose.key}"}
         path = f"/api/v1/models/{self._model}/predict"
         with httpx2.Client(base_url=URL, headers=headers, verify=context, timeout=30) as client:
-            for _ in self._paced():
-                try:
-                    response = client.post(path, json={"rows": [self._row]})
-                except httpx2.HTTPError as error:
-                    self.failures.append(repr(error))
-                    continue
-                self._count("rest", None if response.is_success else f"{response.status_code} {response.text[:200]}")
+            for _ in self._calls():
+                with self._noted(httpx2.HTTPError):
+                    client.post(path, json={"rows": [self._row]}).raise_for_status()
 
     def _grpc(self) -> None:
         with self._compose.grpc() as client:
-            for _ in self._paced():
-                try:
+            for _ in self._calls():
+                with self._noted(RowcastError):
                     client.predict(self._model, self._row)
-                except RowcastError as error:
-                    self._count("grpc", str(error))
-                else:
-                    self._count("grpc", None)
 
-    def _count(self, door: str, failure: str | None) -> None:
-        if failure is None:
-            self.answered[door] += 1
+    @contextmanager
+    def _noted(self, failure: type[Exception]) -> Iterator[None]:
+        """Note how long a call took, or that it failed."""
+        began = time.monotonic()
+        try:
+            yield
+        except failure as error:
+            self.failures.append(repr(error))
         else:
-            self.failures.append(f"{door}: {failure}")
+            self._took.append(time.monotonic() - began)
 
 
 def test_all_is_there_at_once_and_nothing_had_to_start_twice(compose):
@@ -225,6 +230,39 @@ def test_servers_are_replaced_under_load_and_no_call_fails(compose, model, row):
     assert load.failures == []
     after = compose.containers("api")
     assert len(after) == len(before) and not set(after) & set(before)
+
+
+def test_prometheus_asks_every_server_and_worker(compose):
+    watch(compose, "prometheus")
+    prometheus = Prometheus(f"http://127.0.0.1:{PORTS['PROMETHEUS_PORT']}")
+    parts = len(compose.containers("api") + compose.containers("worker"))
+    deadline = time.monotonic() + 90
+    while prometheus.targets() != ["up"] * parts or set(prometheus.rules().values()) != {"ok"}:
+        assert time.monotonic() < deadline, (prometheus.targets(), prometheus.rules())
+        time.sleep(1)
+    assert prometheus.values("min by (part) (rowcast_up)")
+    panels = json.loads((ROOT / "deploy/grafana/rowcast.json").read_text())["panels"]
+    for expression in [target["expr"] for panel in panels for target in panel["targets"]]:
+        prometheus.values(expression.replace("$__rate_interval", "1m"))
+
+
+def test_grafana_has_the_dashboard_and_reaches_prometheus(compose):
+    watch(compose, "grafana")
+    password = (ROOT / "deploy/compose/secrets/grafana_password").read_text()
+    address = f"http://127.0.0.1:{PORTS['GRAFANA_PORT']}/api"
+    with httpx2.Client(base_url=address, auth=("admin", password), trust_env=False) as grafana:
+        assert grafana.get("/dashboards/uid/rowcast").json()["dashboard"]["title"] == "Rowcast"
+        assert grafana.get("/datasources/uid/prometheus/health").json()["status"] == "OK"
+
+
+def watch(compose: Compose, service: str) -> None:
+    """Start a service of the profile, where its image is here or may be pulled."""
+    image = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"][service]["image"]
+    if "never" in OPTIONS and not compose.run("docker", "images", "--quiet", image):
+        pytest.skip(f"there is no {image} here")
+    compose.run(
+        "docker", "compose", "--profile", "watch", "up", "--detach", "--wait", "--no-recreate", *OPTIONS, service
+    )
 
 
 def test_secrets_are_replaced(compose, model, row):

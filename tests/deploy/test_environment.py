@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,25 @@ def test_the_script_makes_every_secret_that_compose_mounts(project, tmp_path):
     assert made["postgres_rowcast_password"] in made["rowcast_database_url"]
     subprocess.run(["bash", str(script)], check=True)
     assert made == {path.name: path.read_text() for path in (tmp_path / SECRETS).iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (None, ["https://localhost,", "127.0.0.1:5000,"]),
+        ("WORKERS=3\n", ["https://localhost,", "127.0.0.1:5000,"]),
+        ("ROWCAST_PUBLIC_URL=https://a.example\nMLFLOW_PORT=5001\n", ["https://a.example,", "127.0.0.1:5001,"]),
+    ],
+)
+def test_the_script_says_where_all_is_with_and_without_settings(tmp_path, settings, told):
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    (tmp_path / "docker").symlink_to("/bin/true")  # what it starts is not the matter here
+    if settings is not None:
+        (tmp_path / ".env").write_text(settings)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run([tmp_path / "scripts/run-compose.sh"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(each in done.stdout for each in told)
 
 
 def test_secrets_that_services_ask_for_are_declared(project):

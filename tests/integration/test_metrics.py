@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,9 @@ from starlette.testclient import TestClient
 from rowcast.accounts.keys import create_key
 from rowcast.accounts.principal import Role
 from rowcast.accounts.tables import UserRow
+from rowcast.client.grpc import GrpcClient
 from rowcast.entrypoints.rest.app import create_app
+from rowcast.errors import NotFound, Unauthenticated
 
 TOKEN = "0123456789abcdef"
 
@@ -78,6 +81,27 @@ def test_addresses_and_methods_that_are_none_go_by_one_name(server_class, tmp_pa
         assert answered(found, "GET /api/v1/models/{name}", 401) == 5
     finally:
         server.stop()
+
+
+def test_calls_over_grpc_are_counted_by_method_and_status(server):
+    address = re.findall(r"gRPC is at (\S+)", server.log.read_text())[-1]
+    before = read(server.url, server.key)
+    with GrpcClient(address, server.key) as known, GrpcClient(address, "rc_nobody") as stranger:
+        known.models()
+        with pytest.raises(NotFound):
+            known.predict("nothing", {})
+        for call in (stranger.models, lambda: stranger.predict("nothing", {})):
+            with pytest.raises(Unauthenticated):
+                call()
+
+    ends = {"ListModels": ("OK", "UNAUTHENTICATED"), "Predict": ("NOT_FOUND", "UNAUTHENTICATED")}
+    calls = [(f"rowcast.v1.Rowcast/{method}", status) for method in ends for status in ends[method]]
+
+    def counted():
+        now = read(server.url, server.key)
+        return [answered(now, *call) - answered(before, *call) for call in calls]
+
+    wait_for(lambda: counted() == [1, 1, 1, 1])  # a call is counted when it has ended: its caller was told before
 
 
 def test_processes_of_one_server_show_the_same_and_count_on_when_one_dies(server_class, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from rowcast.client import Client
@@ -17,17 +19,22 @@ def small(example, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def on_ray(server_class, ray_nodes, small, tmp_path_factory):
+def ray_server(server_class, ray_nodes, tmp_path_factory):
     """A server whose jobs run on the nodes."""
     settings = {"compute_url": "ray://auto", "threads": "1"}
     running = server_class(tmp_path_factory.mktemp("ray") / "data", **settings)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_ADDRESS", ray_nodes.address)
         running.start()
-    with running.client() as client:
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def on_ray(ray_server, small):
+    with ray_server.client() as client:
         client.datasets.add(small, name="loans")
         yield client
-    running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +44,18 @@ def here(client, small):
     return client
 
 
-def test_a_training_gives_the_same_model_as_on_one_machine(on_ray: Client, here: Client):
+@pytest.fixture(scope="module")
+def trained(on_ray: Client, here: Client):
+    """A model of both, with the folds' figures of each, and what was told of the training on the nodes."""
     told, metrics = [], []
     for each in (on_ray, here):
-        done = each.wait(each.train(**ASKED), told.append)
+        done = each.wait(each.train(**ASKED, optional=["*"], promote=True), told.append)
         metrics.append({metric.name: metric.folds for metric in each.result(done).candidates[0].metrics})
+    return told, metrics
+
+
+def test_a_training_gives_the_same_model_as_on_one_machine(trained):
+    told, metrics = trained
 
     assert metrics[0] == metrics[1]
     assert any("fold" in progress.message for progress in told)
@@ -58,3 +72,36 @@ def test_a_search_finds_the_same_as_on_one_machine(on_ray: Client, here: Client)
     assert len(tried[0]) == 3
     assert tried[0] == tried[1]
     assert chosen[0] == chosen[1]
+
+
+@pytest.fixture(scope="module")
+def large(example, tmp_path_factory):
+    """400,000 loans: 68 MB, nine parts."""
+    path = tmp_path_factory.mktemp("large") / "large.csv"
+    header, rows = example.read_text().split("\n", 1)
+    path.write_text(f"{header}\n{rows * 80}")
+    return path
+
+
+def test_all_nodes_help_with_a_large_file_and_one_may_be_lost(
+    trained, on_ray: Client, here: Client, ray_server, ray_nodes, large, tmp_path
+):
+    made = here.files.predict("loans", large, tmp_path / "here.csv")
+
+    task = on_ray.files.submit("loans", large)
+    until((ray_server.data_dir / "storage" / "scored" / task.id / "parts" / "plan").exists)  # now others may help
+    ray_nodes.kill()
+    ray_nodes.add()
+    done = on_ray.wait(task)
+    on_ray.files.download(done, tmp_path / "ray.csv")
+
+    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
+    assert on_ray.files.result(done).row_count == made.row_count == 400_000
+    assert done.attempts == 1
+
+
+def until(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.02)

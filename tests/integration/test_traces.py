@@ -82,7 +82,7 @@ def test_calls_over_grpc_are_traced(traced, collector):
         method = rowcast_pb2.DESCRIPTOR.services_by_name["Rowcast"].methods_by_name["GetModelClasses"]
         channel.unary_unary(f"/{method.containing_service.full_name}/{method.name}")(b"", metadata=metadata, timeout=30)
     call = collector.wait_for(lambda span: span.trace == trace and span.parent == "00f067aa0ba902b7")
-    assert call.name == method.full_name
+    assert call.name == f"{method.containing_service.full_name}/{method.name}"
 
 
 def test_what_fails_says_so_and_no_value_is_told(traced, collector):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+FEATURES = ["GrAppv", "NoEmp", "State"]
 AMOUNTS = [500.0, 12_000, 75_000.5, None, 250_000, 1e6]
 
 
@@ -21,7 +22,7 @@ def v2(tmp_path_factory, server_class, example):
     with server.client() as client:
         client.datasets.add(example, name="loans")
         client.train_and_wait(
-            dataset="loans", target="MIS_Status", features=["GrAppv", "NoEmp", "State"], optional=["GrAppv", "NoEmp", "State"],
+            dataset="loans", target="MIS_Status", features=FEATURES, optional=FEATURES,
             preset="fast", algorithms=["lightgbm"], folds=2,
         )  # fmt: skip
     with httpx2.Client(base_url=server.url, headers={"X-API-Key": server.key}, timeout=60) as http:

@@ -30,6 +30,10 @@ class Storage(Protocol):
 
     def read(self, key: str) -> bytes: ...
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """The object's bytes from one place to another, which is not beyond its end."""
+        ...
+
     def open(self, key: str) -> BinaryIO: ...
 
     def local(self, key: str) -> AbstractContextManager[Path]:

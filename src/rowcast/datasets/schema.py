@@ -6,7 +6,7 @@ read, validates prediction requests, draws forms, fills the dictionary, and is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -58,6 +58,12 @@ class Feature(BaseModel):
     description: str | None = Field(default=None, description="What the column means, from the dictionary.")
     example: str | float | bool | None = Field(default=None, description="A typical value that validates.")
     reason: str = Field(default="", description="Why the column was taken for this kind.")
+    reason_code: str = Field(default="", description="Stable name of the reason.")
+    reason_values: Mapping[str, str | int | float] = Field(
+        default_factory=dict,
+        description="What the reason tells, by name, to say it in other words; `how` is which of the ways in which one "
+        "code is said.",
+    )
 
 
 class FeatureSchema(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -61,6 +62,10 @@ class LeftOut(BaseModel):
 
     column: str = Field(description="Name of the column.")
     reason: str = Field(description="Why it was not learned from.")
+    code: str = Field(default="", description="Stable name of the reason: that of the warning where one excludes it.")
+    values: Mapping[str, str | int | float] = Field(
+        default_factory=dict, description="What the reason tells, by name, to say it in other words."
+    )
 
 
 class Candidate(BaseModel):

@@ -29,6 +29,7 @@ from rowcast.scoring.views import FilePredictions
 from rowcast.tables import Database
 from rowcast.tasks import holds
 from rowcast.tasks.claims import Claim
+from rowcast.tasks.file_jobs import FileJobs
 from rowcast.tasks.handlers import BATCH, Bench, Handler
 from rowcast.tasks.imports import upload_key
 from rowcast.tasks.submission import submit
@@ -171,8 +172,7 @@ def _accepted(session: Session, principal: Principal, task: TaskRow, rows: int, 
 def _work(task: Claim, bench: Bench) -> dict[str, Any]:
     given = ("source_key", "content_hash", "is_table", "model", "policy", "output", "columns", "limits")
     arguments = {name: task.payload[name] for name in given}
-    arguments |= {"task_id": task.id, "threads": bench.limits.threads}
-    return bench.run("score_file", arguments, timeout=bench.limits.file_timeout_seconds)
+    return FileJobs(bench, {"task_id": task.id, **arguments}).run()
 
 
 def _settle(usage_key: bytes, session: Session, task: Claim, outcome: dict[str, Any]) -> dict[str, Any]:

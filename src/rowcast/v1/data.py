@@ -108,13 +108,14 @@ _PUT: dict[str, Callable[[Any, Any], None]] = {
 
 
 def data_of(message: Message) -> dict[str, Any]:
-    """The fields that are set, as JSON has them."""
+    """The fields that are set, as JSON has them; what maps hold goes by name, for they have an order that is another in
+    every process, and a call that is made again has to be known by another server."""
     return {field.name: _read(field, value) for field, value in message.ListFields()}
 
 
 def _read(field: FieldDescriptor, value: Any) -> Any:
     if is_map(field):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _plain(value[name]) for name in sorted(value)}
     if field.is_repeated:
         return [_plain(one) for one in value]
     return _plain(value)
@@ -140,8 +141,9 @@ def _number(value: float) -> float | int:
 
 
 def row_of(row: Row) -> dict[str, Any]:
-    """The cells of a row by name."""
-    return {name: value_of(cell) for name, cell in row.cells.items()}
+    """The cells of a row by name, in the order of names: see ``data_of``."""
+    cells = row.cells
+    return {name: value_of(cells[name]) for name in sorted(cells)}
 
 
 def _amount_of(amount: Amount) -> Any:
@@ -163,7 +165,7 @@ def _open(value: Value) -> Any:
 
 
 def _struct_of(struct: Struct) -> dict[str, Any]:
-    return {name: _open(value) for name, value in struct.fields.items()}
+    return {name: _open(struct.fields[name]) for name in sorted(struct.fields)}
 
 
 def _list_of(values: ListValue) -> list[Any]:

@@ -72,6 +72,8 @@ class Feature(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     EXAMPLE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    REASON_CODE_FIELD_NUMBER: _builtins.int
+    REASON_VALUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The column's name in the table and in prediction rows."""
     kind: _builtins.str
@@ -88,6 +90,8 @@ class Feature(_message.Message):
     """What the column means, from the dictionary."""
     reason: _builtins.str
     """Why the column was taken for this kind."""
+    reason_code: _builtins.str
+    """Stable name of the reason."""
     @_builtins.property
     def date_formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Forms of a date as strptime codes, tried in turn after ISO 8601."""
@@ -116,6 +120,10 @@ class Feature(_message.Message):
     def example(self) -> _common_pb2.Cell:
         """A typical value that validates."""
 
+    @_builtins.property
+    def reason_values(self) -> _struct_pb2.Struct:
+        """What the reason tells, by name, to say it in other words; `how` is which of the ways in which one code is said."""
+
     def __init__(
         self,
         *,
@@ -134,10 +142,12 @@ class Feature(_message.Message):
         description: _builtins.str | None = ...,
         example: _common_pb2.Cell | None = ...,
         reason: _builtins.str = ...,
+        reason_code: _builtins.str = ...,
+        reason_values: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_unit", b"_unit", "description", b"description", "example", b"example", "maximum", b"maximum", "minimum", b"minimum", "unit", b"unit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_unit", b"_unit", "description", b"description", "example", b"example", "maximum", b"maximum", "minimum", b"minimum", "reason_values", b"reason_values", "unit", b"unit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_unit", b"_unit", "categories", b"categories", "century_pivot", b"century_pivot", "date_formats", b"date_formats", "decimal_mark", b"decimal_mark", "description", b"description", "example", b"example", "false_values", b"false_values", "kind", b"kind", "maximum", b"maximum", "may_be_missing", b"may_be_missing", "minimum", b"minimum", "name", b"name", "reason", b"reason", "true_values", b"true_values", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "_unit", b"_unit", "categories", b"categories", "century_pivot", b"century_pivot", "date_formats", b"date_formats", "decimal_mark", b"decimal_mark", "description", b"description", "example", b"example", "false_values", b"false_values", "kind", b"kind", "maximum", b"maximum", "may_be_missing", b"may_be_missing", "minimum", b"minimum", "name", b"name", "reason", b"reason", "reason_code", b"reason_code", "reason_values", b"reason_values", "true_values", b"true_values", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
     _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015

@@ -761,19 +761,29 @@ class LeftOut(_message.Message):
 
     COLUMN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
     column: _builtins.str
     """Name of the column."""
     reason: _builtins.str
     """Why it was not learned from."""
+    code: _builtins.str
+    """Stable name of the reason: that of the warning where one excludes it."""
+    @_builtins.property
+    def values(self) -> _struct_pb2.Struct:
+        """What the reason tells, by name, to say it in other words."""
+
     def __init__(
         self,
         *,
         column: _builtins.str = ...,
         reason: _builtins.str = ...,
+        code: _builtins.str = ...,
+        values: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "column", b"column", "reason", b"reason", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

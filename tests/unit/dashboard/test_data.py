@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.datasets.views import ColumnProfile, DatasetVersionDetail, Histogram, TableProfile, TableWarning, TopValue
+from rowcast.entrypoints.dashboard.formats import Formats
+from rowcast.entrypoints.dashboard.page import Page
 from rowcast.entrypoints.dashboard.pages.data import changes, column_rows
 from rowcast.entrypoints.dashboard.pages.data_report import association_rows, bins
 from rowcast.entrypoints.dashboard.pages.data_versions import differences
@@ -12,8 +14,11 @@ from rowcast.entrypoints.dashboard.pages.train_curves import confusion_rows, imp
 from rowcast.entrypoints.dashboard.pages.train_dependence import curves_of, density_rows, point_rows
 from rowcast.entrypoints.dashboard.pages.train_form import differs
 from rowcast.entrypoints.dashboard.pages.train_run import seen
+from rowcast.entrypoints.dashboard.texts import Texts
 from rowcast.models.views import Hyperparameter
 from rowcast.tasks.views import Task
+
+PAGE = Page(None, Texts("en"), Formats("en"), {})
 
 
 def column(name, kind=Kind.NUMBER, *, missing=0, mean=None, std=None, **more):
@@ -32,7 +37,7 @@ def version(*columns, number=1):
 def test_only_what_was_changed_is_saved():
     top = [TopValue(value="12", count=9), TopValue(value="7", count=3)]
     rows = column_rows(
-        version(column("amount", missing=25, top=top), column("city", Kind.TEXT)), {"amount": "how much"}
+        PAGE, version(column("amount", missing=25, top=top), column("city", Kind.TEXT)), {"amount": "how much"}
     )
     assert [(row["name"], row["kind"], row["missing"], row["examples"]) for row in rows] == [
         ("amount", "number", 25.0, "12, 7"), ("city", "text", 0.0, ""),
@@ -72,9 +77,13 @@ def test_the_report_draws_the_figures_of_the_profile():
 
 def test_columns_are_learned_from_as_they_are_ticked():
     rows = [{"name": "a", "use": True, "optional": False}, {"name": "leak", "use": False, "optional": False}]
-    assert chosen_columns(rows, {}) == (["a"], [])
-    assert chosen_columns(rows, {0: {"optional": True}, 1: {"use": True}}) == (["a", "leak"], ["a"])
-    assert chosen_columns(rows, {0: {"use": False, "optional": True}}) == ([], [])
+
+    def asked(**columns):
+        return {"include": [], "exclude": [], "optional": []} | columns
+
+    assert chosen_columns(rows, {}) == asked()
+    assert chosen_columns(rows, {0: {"optional": True}, 1: {"use": True}}) == asked(include=["leak"], optional=["a"])
+    assert chosen_columns(rows, {0: {"use": False, "optional": True}}) == asked(exclude=["a"])
 
 
 def test_a_hyperparameter_is_sent_when_it_differs_from_its_default():

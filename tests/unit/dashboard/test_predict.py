@@ -89,7 +89,7 @@ def explanation(**fields) -> Explanation:
 
 
 def test_the_waterfall_leads_from_the_base_to_the_score():
-    made = steps(explanation(), ("start", "others", "end"), most=2)
+    made = steps(explanation(), ("start", "others", "end"), Formats("en"), most=2)
     assert [step.label for step in made] == ["start", "Bank = ?", "Amount = 2002", "others", "end"]
     assert all(step.start == pytest.approx(before.end) for before, step in pairwise(made[:-1]))
     assert made[-2].end == pytest.approx(made[-1].end) == -1.65
@@ -98,7 +98,7 @@ def test_the_waterfall_leads_from_the_base_to_the_score():
 
 
 def test_reasons_that_do_not_add_up_all_start_at_nothing():
-    made = steps(explanation(method="occlusion", base=None, score=None, rest=None), ("a", "b", "c"))
+    made = steps(explanation(method="occlusion", base=None, score=None, rest=None), ("a", "b", "c"), Formats("en"))
     assert [(step.start, step.end) for step in made] == [(0.0, 0.5), (0.0, -0.2), (0.0, 0.1)]
 
 

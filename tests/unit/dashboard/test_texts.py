@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import rowcast
 import rowcast.entrypoints.dashboard as dashboard
 from rowcast.entrypoints.dashboard.texts import FORMS, LANGUAGES, Texts, catalogue, language_of
 
@@ -73,6 +74,13 @@ def test_a_text_takes_the_same_values_in_every_language():
     for key, text in KEYS["en"].items():
         if without_form(key) == key:
             assert fields(KEYS["ru"][key]) == fields(text), key
+
+
+def test_faults_are_those_of_the_product():
+    sources = "".join(path.read_text() for path in Path(rowcast.__file__).parent.rglob("*.py"))
+    codes = [key.removeprefix("fault.") for key in KEYS["ru"] if key.startswith("fault.")]
+    assert [code for code in codes if f'"{code}"' not in sources] == []
+    assert all(KEYS["ru"][f"fault.{code}"] for code in codes)
 
 
 def test_words_after_a_number_have_every_form_of_their_language():

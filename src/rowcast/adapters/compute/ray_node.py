@@ -1,4 +1,4 @@
-"""A job on a node of a Ray cluster: a child process there, whose words are kept until they are asked for. Ray finds
+"""Jobs on a node of a Ray cluster: child processes there, whose words are kept until they are asked for. Ray finds
 this by its name, so the same Rowcast has to be installed on all nodes."""
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ _LISTEN_SECONDS = 0.2
 
 
 class Attendant:
-    """Runs one job as ``LocalCompute`` does; to be made on a node, as an actor of Ray.
+    """Runs jobs as ``LocalCompute`` does, one at a time; to be made on a node, as an actor of Ray."""
 
-    ``request`` is the JSON of an object with ``version``, ``command`` (what follows the name of this interpreter),
-    ``compute`` (what else ``LocalCompute`` takes), ``job``, ``arguments`` and ``timeout``.
-    """
-
-    def __init__(self, request: str) -> None:
-        asked = json.loads(request)
+    def __init__(self) -> None:
         self._said: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=[asked], name="job")
+        self._thread: threading.Thread | None = None
+
+    def begin(self, request: str) -> None:
+        """Start a job, the one before being over. ``request`` is the JSON of an object with ``version``, ``command``
+        (what follows the name of this interpreter), ``compute`` (what else ``LocalCompute`` takes), ``job``,
+        ``arguments`` and ``timeout``."""
+        self.stop()
+        self._said, self._stopping = SimpleQueue(), threading.Event()
+        self._thread = threading.Thread(target=self._work, args=[json.loads(request)], name="job")
         self._thread.start()
 
     def words(self) -> list[str]:
@@ -45,7 +48,8 @@ class Attendant:
     def stop(self) -> None:
         """End the job, and return when nothing of it runs any more."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _work(self, asked: dict[str, Any]) -> None:
         logger, told = logging.getLogger("rowcast"), _Told(self._said)

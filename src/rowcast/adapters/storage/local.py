@@ -70,6 +70,11 @@ class LocalStorage:
         with _translated(key):
             return path.read_bytes()
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        with self.open(key) as file, _translated(key):
+            file.seek(start)
+            return file.read(end - start)
+
     def open(self, key: str) -> BinaryIO:
         path = self._path(key)
         with _translated(key):

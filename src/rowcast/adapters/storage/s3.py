@@ -100,6 +100,11 @@ class S3Storage:
         with translated(key):
             return bytes(obstore.get(self._store, path).bytes())
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        path = _path(key)
+        with translated(key):
+            return bytes(obstore.get_range(self._store, path, start=start, end=end))
+
     def open(self, key: str) -> BinaryIO:
         return io.BufferedReader(_Body(key, self._chunks(key)), _CHUNK)
 

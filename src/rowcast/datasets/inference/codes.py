@@ -7,6 +7,7 @@ import re
 import polars as pl
 
 from rowcast.datasets.inference.cells import ColumnCells
+from rowcast.datasets.inference.reasons import Reason
 
 _CODE_WORDS = frozenset({
     "code", "codes", "zip", "zipcode", "postcode", "postal", "plz", "naics", "sic", "isic", "fips", "phone", "fax",
@@ -28,7 +29,7 @@ _ROWS_PER_LABEL = 20
 _CODE_DIGITS = 7
 
 
-def identifier_reason(cells: ColumnCells, *, is_number: bool, is_first: bool) -> str | None:
+def identifier_reason(cells: ColumnCells, *, is_number: bool, is_first: bool) -> Reason | None:
     """Why the column tells rows apart and nothing else; None when it may mean something."""
     if cells.known_count < _FEWEST_ROWS or not _nearly_unique(cells):
         return None
@@ -38,46 +39,49 @@ def identifier_reason(cells: ColumnCells, *, is_number: bool, is_first: bool) ->
     if _whole_share(cells) < 1:
         return None
     if _same_width(cells) >= _CODE_DIGITS:
-        return "whole numbers of one length, different in every row"
+        return Reason("one_length", "whole numbers of one length, different in every row")
     if named:
-        return "whole numbers, different in every row, and named like an identifier"
+        return Reason("numbered", "whole numbers, different in every row, and named like an identifier")
     nameless = is_first and cells.name in _COUNTERS
-    return "counts the rows" if nameless and _counts_rows(cells) else None
+    return Reason("row_count", "counts the rows") if nameless and _counts_rows(cells) else None
 
 
-def _text_identifier_reason(cells: ColumnCells, *, named: bool) -> str | None:
+def _text_identifier_reason(cells: ColumnCells, *, named: bool) -> Reason | None:
     if cells.share(lambda text: ~text.str.contains(r"\s")) >= _ENOUGH:
-        return "a different word or code in every row"
-    return "a different value in every row, and named like an identifier" if named else None
+        return Reason("unique_word", "a different word or code in every row")
+    if not named:
+        return None
+    return Reason("unique_value", "a different value in every row, and named like an identifier")
 
 
-def code_reason(cells: ColumnCells) -> str | None:
+def code_reason(cells: ColumnCells) -> Reason | None:
     """Why whole numbers are labels rather than quantities; None when they are quantities."""
     if _whole_share(cells) < _ENOUGH:
         return None
     if cells.share(lambda text: text.str.contains(r"^0[0-9]+$")) >= 0.01:
-        return "codes: written with leading zeros"
+        return Reason("leading_zeros", "codes: written with leading zeros")
     if _words(cells.name) & _CODE_WORDS:
-        return "codes: whole numbers in a column named like a code"
+        return Reason("named_code", "codes: whole numbers in a column named like a code")
     digits = _same_width(cells)
     round_share = cells.share(lambda text: text.str.ends_with("00"))
     if digits >= _CODE_DIGITS and round_share < 0.05:
-        return f"codes: whole numbers, all of {digits} digits"
+        return Reason("long_codes", f"codes: whole numbers, all of {digits} digits", {"digits": digits})
     if _is_labels(cells):
-        return f"codes: only {cells.distinct} different whole numbers"
+        return Reason("labels", f"codes: only {cells.distinct} different whole numbers", {"count": cells.distinct})
     return None
 
 
-def text_reason(cells: ColumnCells) -> str | None:
+def text_reason(cells: ColumnCells) -> Reason | None:
     """Why the column is prose for people to read; None when its values are categories."""
     known = cells.known
     words = _mean(known, pl.col("text").str.count_matches(r"\S+"))
     length = _mean(known, pl.col("text").str.len_chars())
     distinct = min(1.0, known.height / max(cells.known_count, 1))
     if distinct > 0.5 and (words >= 5 or length >= 60) and cells.known_count >= 10:
-        return f"free text: {words:.0f} words on average, {distinct:.0%} of the cells different"
+        text = f"free text: {words:.0f} words on average, {distinct:.0%} of the cells different"
+        return Reason("prose", text, {"words": round(words), "share": distinct})
     if cells.known_count >= _FEWEST_ROWS and _nearly_unique(cells):
-        return "free text: a different text in every row"
+        return Reason("unique_text", "free text: a different text in every row")
     return None
 
 

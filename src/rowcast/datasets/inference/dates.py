@@ -32,10 +32,12 @@ _EIGHT_DIGITS = r"^[0-9]{8}$"
 
 @dataclass(frozen=True)
 class Recognised:
-    """Forms that a column's dates are written in, the share of its cells in them, and a remark for the reason."""
+    """Forms that a column's dates are written in, the share of its cells in them, and what settled the order of day and
+    month: its name and, for the reason, words."""
 
     forms: tuple[str, ...]
     share: float
+    order: str = "plain"
     note: str = ""
 
 
@@ -55,7 +57,7 @@ def recognise(cells: ColumnCells, enough: float, *, day_first: bool) -> Recognis
     orders = dict.fromkeys(_sought(cells, order) for order in (day_first, not day_first))
     tried = [(cells.share(partial(read_dates, feature=_feature(forms))), forms) for forms in orders]
     share, forms = max(tried, key=lambda pair: pair[0])
-    return Recognised(forms, share, _order_note(cells, forms)) if share >= enough else None
+    return Recognised(forms, share, *_order(cells, forms)) if share >= enough else None
 
 
 def _may_be_dates(cells: ColumnCells, enough: float) -> bool:
@@ -122,16 +124,16 @@ def _is_written(text: str, form: str) -> bool:
     return True
 
 
-def _order_note(cells: ColumnCells, forms: tuple[str, ...]) -> str:
+def _order(cells: ColumnCells, forms: tuple[str, ...]) -> tuple[str, str]:
     for form in forms:
         swapped = _swap(form)
         if swapped is None:
             continue
         first = "day" if form.startswith("%d") else "month"
         if _left(cells.known.head(_SOUGHT_CELLS), (swapped,)).height:
-            return f", the {first} first"
-        return f", taken with the {first} first: no day above 12 tells which"
-    return ""
+            return f"{first}_first", f", the {first} first"
+        return f"{first}_taken", f", taken with the {first} first: no day above 12 tells which"
+    return "plain", ""
 
 
 def _feature(forms: tuple[str, ...]) -> Feature:

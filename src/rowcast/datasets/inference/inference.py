@@ -12,6 +12,7 @@ from rowcast.datasets.casts import read_cells
 from rowcast.datasets.inference.cells import ColumnCells
 from rowcast.datasets.inference.codes import code_reason, identifier_reason, text_reason
 from rowcast.datasets.inference.dates import century_pivot, recognise
+from rowcast.datasets.inference.reasons import Reason, Value, because
 from rowcast.datasets.schema import MAX_CATEGORIES, Feature, Kind
 from rowcast.datasets.values import NUMBER
 from rowcast.errors import InvalidInput, Problem
@@ -52,7 +53,7 @@ def infer(cells: ColumnCells, hints: Hints, kind: Kind | None = None, *, is_firs
 
 def _guess(cells: ColumnCells, hints: Hints, *, is_first: bool) -> Feature:
     if not cells.known_count:
-        return _feature(cells, Kind.CATEGORY, "no cell is filled")
+        return _feature(cells, Kind.CATEGORY, Reason("empty", "no cell is filled"))
     native = _by_type(cells)
     if native is not None:
         return native
@@ -69,23 +70,25 @@ def _guess(cells: ColumnCells, hints: Hints, *, is_first: bool) -> Feature:
     reason = text_reason(cells)
     if reason is not None:
         return _feature(cells, Kind.TEXT, reason)
-    return _feature(cells, Kind.CATEGORY, f"{_counted(cells.distinct)} different values")
+    distinct = Reason("distinct", f"{_counted(cells.distinct)} different values", {"count": cells.distinct})
+    return _feature(cells, Kind.CATEGORY, distinct)
 
 
 def _by_type(cells: ColumnCells) -> Feature | None:
     """What the type of a Parquet column settles by itself."""
     if cells.dtype == pl.Boolean:
-        return _feature(cells, Kind.FLAG, "true or false by type", true_values=("true",), false_values=("false",))
+        by_type = Reason("flag_type", "true or false by type")
+        return _feature(cells, Kind.FLAG, by_type, true_values=("true",), false_values=("false",))
     if cells.dtype in (pl.Date, pl.Datetime):
-        return _feature(cells, Kind.DATE, "a date by type", century_pivot=century_pivot())
+        return _feature(cells, Kind.DATE, Reason("date_type", "a date by type"), century_pivot=century_pivot())
     if cells.dtype.is_float() or cells.dtype.is_decimal():
         whole = cells.share(lambda text: text.str.contains(r"^-?[0-9]+(\.0)?$"))
-        return None if whole == 1 else _feature(cells, Kind.NUMBER, "a number by type")
+        return None if whole == 1 else _feature(cells, Kind.NUMBER, Reason("number_type", "a number by type"))
     return None
 
 
 def _as_told(cells: ColumnCells, hints: Hints, kind: Kind) -> Feature:
-    reason = "set by a person"
+    reason = Reason("set", "set by a person")
     match kind:
         case Kind.NUMBER:
             feature = _as_number(cells, hints, ENOUGH_WHEN_TOLD) if cells.dtype not in (pl.Date, pl.Datetime) else None
@@ -99,7 +102,7 @@ def _as_told(cells: ColumnCells, hints: Hints, kind: Kind) -> Feature:
             feature = _feature(cells, kind, reason)
     if feature is None:
         raise _impossible(cells.name, kind)
-    return feature.model_copy(update={"reason": reason})
+    return because(feature, reason)
 
 
 def _as_number(cells: ColumnCells, hints: Hints, enough: float) -> Feature | None:
@@ -140,11 +143,13 @@ def _holds(text: pl.Series, sign: str) -> pl.Series:
     return text.str.contains(sign, literal=True)
 
 
-def _number_reason(cells: ColumnCells, share: float, unit: str | None, mark: str) -> str:
+def _number_reason(cells: ColumnCells, share: float, unit: str | None, mark: str) -> Reason:
     what = "numbers" if unit is None else "percentages" if unit == "%" else "money"
     comma = " with decimal commas" if mark == "," else ""
     readable = _first_readable(cells, Feature(name=cells.name, kind=Kind.NUMBER, decimal_mark=mark))
-    return f"{what}: {_percent(share)} of the cells look like {readable}{comma}"
+    text = f"{what}: {_percent(share)} of the cells look like {readable}{comma}"
+    how = "comma" if comma else "point"
+    return Reason(what, text, {"how": how, "share": _floored(share), "example": readable})
 
 
 def _first_readable(cells: ColumnCells, feature: Feature) -> str:
@@ -157,10 +162,11 @@ def _as_date(cells: ColumnCells, hints: Hints, enough: float) -> Feature | None:
     found = recognise(cells, enough, day_first=hints.decimal_comma)
     if found is None:
         return None
-    feature = _feature(cells, Kind.DATE, "", date_formats=found.forms, century_pivot=century_pivot())
+    feature = Feature(name=cells.name, kind=Kind.DATE, date_formats=found.forms, century_pivot=century_pivot())
     readable = _first_readable(cells, feature)
-    reason = f"dates: {_percent(found.share)} of the cells look like {readable}{found.note}"
-    return feature.model_copy(update={"reason": reason})
+    text = f"dates: {_percent(found.share)} of the cells look like {readable}{found.note}"
+    values: dict[str, Value] = {"how": found.order, "share": _floored(found.share), "example": readable}
+    return because(feature, Reason("dates", text, values))
 
 
 def _as_flag(cells: ColumnCells, *, strict: bool = True) -> Feature | None:
@@ -171,9 +177,8 @@ def _as_flag(cells: ColumnCells, *, strict: bool = True) -> Feature | None:
         evident = len(spelled) == len(seen) == 2 if strict else bool(seen)
         if evident and cells.share(partial(_is_one_of, words=(yes, no))) >= ENOUGH_WHEN_TOLD:
             pair = spelled.get(yes, yes), spelled.get(no, no)
-            return _feature(
-                cells, Kind.FLAG, f"only {pair[0]} and {pair[1]}", true_values=pair[:1], false_values=pair[1:]
-            )
+            reason = Reason("flag", f"only {pair[0]} and {pair[1]}", {"yes": pair[0], "no": pair[1]})
+            return _feature(cells, Kind.FLAG, reason, true_values=pair[:1], false_values=pair[1:])
     return None
 
 
@@ -223,12 +228,17 @@ def _impossible(name: str, kind: Kind) -> InvalidInput:
     return InvalidInput("impossible_kind", message, [Problem(code="impossible_kind", message=message, field=name)])
 
 
-def _feature(cells: ColumnCells, kind: Kind, reason: str, **details: object) -> Feature:
-    return Feature.model_validate({"name": cells.name, "kind": kind, "reason": reason, **details})
+def _feature(cells: ColumnCells, kind: Kind, reason: Reason, **details: object) -> Feature:
+    return Feature.model_validate({"name": cells.name, "kind": kind, **reason.fields(), **details})
 
 
 def _percent(share: float) -> str:
-    return f"{int(share * 1000) / 10:g} %"
+    return f"{100 * _floored(share):g} %"
+
+
+def _floored(share: float) -> float:
+    """To a thousandth: nearly all is not all."""
+    return int(share * 1000) / 1000
 
 
 def _counted(number: int) -> str:

@@ -31,6 +31,12 @@ _RUSSIAN_TIMES = {
 }  # fmt: skip
 
 
+CLOCK = {"milliseconds": ".%L", "seconds": "%H:%M:%S", "minutes": "%H:%M", "hours": "%H:%M"}
+"""Of an axis along time, as moments are written elsewhere: plots would write 06:10 of the evening, too."""
+
+NAMES = alt.Axis(labelLimit=200, labelOverlap=False, ticks=False)
+"""An axis of names: all of them, for a bar without its name tells nothing."""
+
 Plot = alt.Chart | alt.LayerChart | alt.FacetChart
 
 

@@ -79,7 +79,8 @@ class Formats:
         minutes, rest = divmod(round(seconds), 60)
         if minutes < 60:
             return f"{minutes} {minute} {rest} {second}" if rest else f"{minutes} {minute}"
-        return f"{minutes // 60} {hour} {minutes % 60} {minute}"
+        hours, rest = divmod(minutes, 60)
+        return f"{hours} {hour} {rest} {minute}" if rest else f"{hours} {hour}"
 
     def size(self, count: int) -> str:
         """1.2 MB."""

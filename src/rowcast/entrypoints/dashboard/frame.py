@@ -24,11 +24,17 @@ from rowcast.entrypoints.dashboard.pages import (
     train,
     tune,
 )
+from rowcast.entrypoints.dashboard.streamlit_words import ENGLISH, renaming
 from rowcast.entrypoints.dashboard.texts import LANGUAGES
 from rowcast.entrypoints.dashboard.visitor import SIGN_OUT, choosing, client_of_visitor, forms, run_script, words
 
 ICON = Path(str(files("rowcast.entrypoints.rest.pages"))) / "assets" / "icon.svg"
 """The same as of the pages where people sign in."""
+
+FOCUS = (
+    "<style>a:focus-visible,summary:focus-visible{outline:2px solid currentColor!important;outline-offset:2px}</style>"
+)
+"""Where the keyboard is: Streamlit gives links no more than another ground."""
 
 _TRAINERS = frozenset({Role.ANALYST, Role.ADMIN})
 
@@ -59,10 +65,13 @@ def run() -> None:
             places[name] = st.Page(
                 partial(show, page), title=t(f"page.{name}"), icon=sign, url_path=address or None, default=not address
             )
+    st.html(FOCUS)
     chosen = st.navigation([*places.values()])
     st.logo(ICON.read_text(), size="large")
     with st.sidebar:
         _margin(page)
+        if t.language != ENGLISH:
+            run_script(renaming(t.language))
     chosen.run()
 
 

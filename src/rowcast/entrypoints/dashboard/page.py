@@ -31,7 +31,7 @@ from rowcast.accounts.principal import Principal, Role
 from rowcast.client import Client
 from rowcast.entrypoints.dashboard.formats import Formats
 from rowcast.entrypoints.dashboard.texts import Texts
-from rowcast.errors import RowcastError, Unauthenticated
+from rowcast.errors import Problem, RowcastError, Unauthenticated
 
 T = TypeVar("T")
 
@@ -121,11 +121,16 @@ def plain(text: object) -> str:
     return " ".join(str(text).split()).translate(_MARKS)
 
 
+def fault_of(problem: Problem, t: Texts) -> str:
+    """What is wrong in one place, as Markdown."""
+    return t.get(f"fault.{problem.code}") or plain(problem.message)
+
+
 def message_of(error: RowcastError, t: Texts) -> str:
     """An error as Markdown, in the visitor's language as far as there are words for it."""
-    lines = [f"**{t(f'error.{error.kind}')}** {plain(error.message)}"]
+    lines = [f"**{t(f'error.{error.kind}')}** {t.get(f'fault.{error.code}') or plain(error.message)}"]
     for problem in error.problems[:10]:
         where = [plain(problem.field)] if problem.field else []
         where += [t("error.row", row=problem.row)] if problem.row else []
-        lines.append(f"- {', '.join(where)}{': ' if where else ''}{plain(problem.message)}")
+        lines.append(f"- {', '.join(where)}{': ' if where else ''}{fault_of(problem, t)}")
     return "\n".join([lines[0], "", *lines[1:]])

@@ -10,6 +10,7 @@ import streamlit as st
 from rowcast.accounts.profile import LANGUAGE_COOKIE, SESSION_COOKIE
 from rowcast.client import Client
 from rowcast.entrypoints.dashboard.formats import Formats
+from rowcast.entrypoints.dashboard.streamlit_words import ENGLISH, renaming
 from rowcast.entrypoints.dashboard.texts import LANGUAGES, Texts, language_of
 from rowcast.entrypoints.vouching import HEADER
 
@@ -38,6 +39,7 @@ def scripts() -> Iterator[str]:
     yield SIGN_IN
     yield SIGN_OUT
     yield from (choosing(language) for language in LANGUAGES)
+    yield from (renaming(language) for language in LANGUAGES if language != ENGLISH)
 
 
 def run_script(script: str) -> None:

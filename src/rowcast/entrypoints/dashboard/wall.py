@@ -6,7 +6,7 @@ import logging
 
 import streamlit as st
 
-from rowcast.entrypoints.dashboard.page import message_of
+from rowcast.entrypoints.dashboard.page import RECALLED, message_of
 from rowcast.entrypoints.dashboard.visitor import leave_to_sign_in, words
 from rowcast.errors import RowcastError, Unauthenticated
 
@@ -25,8 +25,13 @@ def show_failure(error: Exception) -> bool:
     else:
         log.error("unexpected %s at %s", type(error).__name__, _place(error))
         st.error(t("error.unexpected"), icon=":material/error:")
-    st.button(t("app.try_again"), icon=":material/refresh:", key="wall.try_again")
+    # What is recalled may be of before, such as a model that is gone by now.
+    st.button(t("app.try_again"), icon=":material/refresh:", key="wall.try_again", on_click=_forget)
     return True
+
+
+def _forget() -> None:
+    st.session_state.pop(RECALLED, None)
 
 
 def _place(error: BaseException) -> str:

@@ -95,13 +95,13 @@ def choose(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> Choi
         chosen = [name for name in dict.fromkeys(recipe.features) if name not in recipe.exclude]
         _check_trainable(chosen, schema, recipe.target)
         others = [name for name in schema.names if name not in chosen and name != recipe.target]
-        left_out = [LeftOut(column=name, reason="not among the features asked for") for name in others]
-        return _checked(Choice(chosen, left_out, _used_in_spite(chosen, profile)))
+        told = "not among the features asked for"
+        not_asked = [LeftOut(column=name, reason=told, code="not_asked") for name in others]
+        return _checked(Choice(chosen, not_asked, _used_in_spite(chosen, profile)))
     _check_trainable(recipe.include, schema, recipe.target)
-    reasons = _reasons(recipe, schema, profile)
-    chosen = [name for name in schema.names if name not in reasons and name != recipe.target]
-    left_out = [LeftOut(column=name, reason=reason) for name, reason in reasons.items()]
-    return _checked(Choice(chosen, left_out, _used_in_spite(chosen, profile)))
+    left_out = _left_out(recipe, schema, profile)
+    chosen = [name for name in schema.names if name not in left_out and name != recipe.target]
+    return _checked(Choice(chosen, [*left_out.values()], _used_in_spite(chosen, profile)))
 
 
 def learned_from(choice: Choice, recipe: Recipe, schema: FeatureSchema) -> FeatureSchema:
@@ -115,23 +115,25 @@ def learned_from(choice: Choice, recipe: Recipe, schema: FeatureSchema) -> Featu
     return chosen.model_copy(update={"features": tuple(relaxed)})
 
 
-def _reasons(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> dict[str, str]:
+def _left_out(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> dict[str, LeftOut]:
+    """By their names the columns that are not learned from."""
     excluded = {
-        warning.column: warning.message
-        for warning in profile.warnings
-        if warning.exclude and warning.column is not None
+        warning.column: warning for warning in profile.warnings if warning.exclude and warning.column is not None
     }
-    reasons: dict[str, str] = {}
+    left_out: dict[str, LeftOut] = {}
     for feature in schema.features:
-        if feature.name == recipe.target:
+        name, kind = feature.name, feature.kind.value
+        if name == recipe.target:
             continue
-        if feature.name in recipe.exclude:
-            reasons[feature.name] = "left out as asked"
-        elif feature.name in excluded and feature.name not in recipe.include:
-            reasons[feature.name] = excluded[feature.name]
+        if name in recipe.exclude:
+            left_out[name] = LeftOut(column=name, reason="left out as asked", code="as_asked")
+        elif name in excluded and name not in recipe.include:
+            warning = excluded[name]
+            left_out[name] = LeftOut(column=name, reason=warning.message, code=warning.code, values=warning.values)
         elif feature.kind not in TRAINABLE:
-            reasons[feature.name] = f"{feature.kind.value} is not learned from; give another kind to use it"
-    return reasons
+            told = f"{kind} is not learned from; give another kind to use it"
+            left_out[name] = LeftOut(column=name, reason=told, code="not_trainable", values={"kind": kind})
+    return left_out
 
 
 def _check_trainable(names: Iterable[str], schema: FeatureSchema, target: str) -> None:

@@ -15,6 +15,11 @@ def parts_key(task_id: str) -> str:
     return f"{folder_key(task_id)}/parts"
 
 
+def plan_key(task_id: str) -> str:
+    """How the file is cut, where several nodes work on it."""
+    return f"{parts_key(task_id)}/plan"
+
+
 def predictions_key(task_id: str) -> str:
     """The rows with their predictions."""
     return f"{folder_key(task_id)}/predictions"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rowcast.datasets.ports import Storage
+from rowcast.errors import NotFound
 from rowcast.scoring.files.source import Part
 
 
@@ -30,18 +31,20 @@ class Parts:
     prefix: str
     content_hash: str
 
-    def finished(self) -> dict[int, Finished]:
-        """Those of this upload, by number."""
-        notes = (key for key in self.storage.list(self.prefix) if key.endswith(".json"))
-        found = (Finished.model_validate_json(self.storage.read(key)) for key in notes)
-        return {part.number: part for part in found if part.content_hash == self.content_hash}
+    def of(self, part: Part) -> Finished | None:
+        """The part if it is finished, of this upload and cut as it is now."""
+        try:
+            found = Finished.model_validate_json(self.storage.read(self._note_key(part)))
+        except NotFound:
+            return None
+        return found if found.content_hash == self.content_hash and found.is_of(part) else None
 
     def put(self, part: Finished, rows: bytes, problems: bytes) -> None:
         """Write a part down; it is finished when this returns."""
         if problems:
             self.storage.put(self.problems_key(part), problems)
         self.storage.put(self.rows_key(part), rows)
-        self.storage.put(f"{self._key(part)}.json", part.model_dump_json().encode())
+        self.storage.put(self._note_key(part), part.model_dump_json().encode())
 
     def clear(self) -> None:
         """Forget all parts."""
@@ -52,6 +55,9 @@ class Parts:
 
     def problems_key(self, part: Part) -> str:
         return f"{self._key(part)}.problems"
+
+    def _note_key(self, part: Part) -> str:
+        return f"{self._key(part)}.json"
 
     def _key(self, part: Part) -> str:
         return f"{self.prefix}/part-{part.number:06d}"

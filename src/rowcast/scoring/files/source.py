@@ -17,7 +17,7 @@ from rowcast.datasets.reading.delimited import cell_too_long
 from rowcast.datasets.reading.headers import clean_header
 from rowcast.datasets.reading.limits import Limits
 from rowcast.datasets.reading.ragged import RaggedRow
-from rowcast.datasets.reading.sniffing import refuse_long
+from rowcast.datasets.reading.sniffing import Dialect, refuse_long
 from rowcast.datasets.reading.survey import Ends, Mask, Survey, survey
 from rowcast.datasets.reading.textfile import TextFile
 from rowcast.datasets.table import row_count, scan_raw
@@ -57,11 +57,31 @@ class Chunk:
 OnPart = Callable[[Part], None]
 
 
-class Source(Protocol):
-    """A file that is read in parts. ``size`` is in the unit of a part's ``start`` and ``end``."""
+class Rows(Protocol):
+    """What is read in parts."""
 
     @property
     def names(self) -> list[str]: ...
+
+    def read(self, part: Part) -> Chunk:
+        """The rows of a part; called from any thread.
+
+        Raises:
+            Irregular: a text has rows or quotes out of order, or is not UTF-8; the parts so far are worth nothing.
+            InvalidInput: a cell is too long.
+        """
+        ...
+
+
+class Source(Rows, Protocol):
+    """A file here that is cut into parts. ``size`` is in the unit of a part's ``start`` and ``end``; a table has no
+    delimiter."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def delimiter(self) -> str | None: ...
 
     @property
     def size(self) -> int: ...
@@ -70,17 +90,8 @@ class Source(Protocol):
         """Hand all parts over, in order.
 
         Raises:
-            Irregular: a text has rows or quotes out of order, or is not UTF-8; the parts so far are worth nothing.
-            InvalidInput, TooLarge: it is no table, or beyond what a table may hold.
-        """
-        ...
-
-    def read(self, part: Part) -> Chunk:
-        """The rows of a part; called from any thread.
-
-        Raises:
             Irregular: as above.
-            InvalidInput: a cell is too long.
+            InvalidInput, TooLarge: it is no table, or beyond what a table may hold.
         """
         ...
 
@@ -93,38 +104,21 @@ class Irregular(Exception):
         self.survey = found
 
 
-class TextSource:
-    """Delimited text whose rows stay as they are written; ``ragged`` are those whose cells are not."""
+class TextRows:
+    """Rows of delimited text that stay as they are written; ``ragged`` are those whose cells are not. ``content`` gives
+    the text's bytes from one place to another."""
 
-    def __init__(self, text: TextFile, limits: Limits, ragged: Sequence[RaggedRow] = ()) -> None:
-        self.names, _ = clean_header(text.dialect.header)
-        self.size = text.path.stat().st_size
-        self.delimiter = text.dialect.delimiter
-        self.text = text
-        self._path = text.path
+    def __init__(
+        self, dialect: Dialect, limits: Limits, ragged: Sequence[RaggedRow], content: Callable[[int, int], bytes]
+    ) -> None:
+        self.names, _ = clean_header(dialect.header)
+        self.delimiter = dialect.delimiter
+        self.ragged = ragged
         self._limits = limits
-        self._ragged = ragged
-
-    def cut(self, on_part: OnPart) -> None:
-        cutter = _Cutter(self._within(on_part), _part_rows(self.names), keep_blank=len(self.names) == 1)
-        found = survey(self._path, self.delimiter, self._limits.max_line_bytes, cutter.take)
-        if found.not_utf8_at is not None or not found.is_regular(len(self.names)):
-            raise Irregular(found)
-        cutter.finish()
-
-    def _within(self, on_part: OnPart) -> OnPart:
-        """The same for the parts of a table that has no more rows than it may."""
-
-        def within(part: Part) -> None:
-            refuse_long(part.first_row - 1 + part.row_count, self._limits.max_rows)
-            on_part(part)
-
-        return within
+        self._content = content
 
     def read(self, part: Part) -> Chunk:
-        with self._path.open("rb") as file:
-            file.seek(part.start)
-            content = file.read(part.end - part.start)
+        content = self._content(part.start, part.end)
         try:
             lines, plain = self._lines(content, part.row_count)
             frame = _cells(plain, self.delimiter, self.names)
@@ -138,8 +132,8 @@ class TextSource:
 
     def _faults(self, part: Part) -> list[Fault]:
         """The ragged rows of a part."""
-        first, end = (bisect_left(self._ragged, part.first_row + count, key=_number) for count in (0, part.row_count))
-        rows = self._ragged[first:end]
+        first, end = (bisect_left(self.ragged, part.first_row + count, key=_number) for count in (0, part.row_count))
+        rows = self.ragged[first:end]
         problems = [row.problem(len(self.names)) for row in rows]
         places = [np.array([row.number - part.first_row]) for row in rows]
         return [Fault("", found.code, found.message, place) for found, place in zip(problems, places, strict=True)]
@@ -155,14 +149,45 @@ class TextSource:
         return pl.Series([line.decode() for line in lines], dtype=pl.String), plain
 
 
+class TextSource(TextRows):
+    """A file of delimited text."""
+
+    def __init__(self, text: TextFile, limits: Limits, ragged: Sequence[RaggedRow] = ()) -> None:
+        super().__init__(text.dialect, limits, ragged, self._bytes)
+        self.text = text
+        self.path = text.path
+        self.size = text.path.stat().st_size
+
+    def cut(self, on_part: OnPart) -> None:
+        cutter = _Cutter(self._within(on_part), _part_rows(self.names), keep_blank=len(self.names) == 1)
+        found = survey(self.path, self.delimiter, self._limits.max_line_bytes, cutter.take)
+        if found.not_utf8_at is not None or not found.is_regular(len(self.names)):
+            raise Irregular(found)
+        cutter.finish()
+
+    def _within(self, on_part: OnPart) -> OnPart:
+        """The same for the parts of a table that has no more rows than it may."""
+
+        def within(part: Part) -> None:
+            refuse_long(part.first_row - 1 + part.row_count, self._limits.max_rows)
+            on_part(part)
+
+        return within
+
+    def _bytes(self, start: int, end: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+
+
 class TableSource:
     """A stored table, or a Parquet file made one."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path) -> None:
         self.names = scan_raw(path).collect_schema().names()
         self.size = row_count(path)
-        self._path = path
-        self._limits = limits
+        self.delimiter: str | None = None
+        self.path = path
 
     def cut(self, on_part: OnPart) -> None:
         rows = _part_rows(self.names)
@@ -171,7 +196,7 @@ class TableSource:
             on_part(Part(number=number, start=start, end=end, first_row=start + 1, row_count=end - start))
 
     def read(self, part: Part) -> Chunk:
-        return Chunk(scan_raw(self._path).slice(part.start, part.row_count).collect())
+        return Chunk(scan_raw(self.path).slice(part.start, part.row_count).collect())
 
 
 def _part_rows(names: Sequence[str]) -> int:

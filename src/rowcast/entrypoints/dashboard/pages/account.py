@@ -35,11 +35,13 @@ def show(page: Page) -> None:
 def _show_profile(page: Page) -> None:
     t, f = page.t, page.f
     account = page.recall("account.profile", page.client.account.get)
-    name, role, email, since = st.columns(4)
-    name.metric(t("account.name"), account.name)
-    role.metric(t("account.role"), t(f"account.roles.{account.role.value}"), help=t("account.role_help"))
-    email.metric(t("account.email"), account.email or t("account.no_email"))
-    since.metric(t("account.since"), f.day(account.created_at))
+    with st.container(horizontal=True):
+        st.metric(t("account.name"), account.name, width="content")
+        st.metric(
+            t("account.role"), t(f"account.roles.{account.role.value}"), help=t("account.role_help"), width="content"
+        )
+        st.metric(t("account.email"), account.email or t("account.no_email"), width="content")
+        st.metric(t("account.since"), f.day(account.created_at), width="content")
     st.markdown(f"[{t('account.own_page')}]({OWN_PAGE})")
     st.subheader(t("account.password"))
     _change_password(page, account.has_password)

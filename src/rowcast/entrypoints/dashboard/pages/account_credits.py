@@ -11,6 +11,7 @@ from rowcast.credits.views import Credits, Transfer, TransferKind
 from rowcast.entrypoints.dashboard.page import Page
 
 AT_ONCE = 100
+FIGURE_PIXELS = 160
 
 
 def show_credits(page: Page) -> None:
@@ -38,11 +39,12 @@ def show_balance(page: Page, credits: Credits) -> None:
     t, f = page.t, page.f
     if credits.mode == "free":
         st.info(t("account.free"), icon=":material/info:")
-    balance, held, spent, limit = st.columns(4)
-    balance.metric(t("account.balance"), f.credits(credits.balance))
-    held.metric(t("account.held"), f.credits(credits.held), help=t("account.held_help"))
-    spent.metric(t("account.spent"), f.credits(credits.spent))
-    limit.metric(t("account.limit"), t("account.no_limit") if credits.limit is None else f.credits(credits.limit))
+    limit = t("account.no_limit") if credits.limit is None else f.credits(credits.limit)
+    with st.container(horizontal=True):
+        st.metric(t("account.balance"), f.credits(credits.balance), width=FIGURE_PIXELS)
+        st.metric(t("account.held"), f.credits(credits.held), help=t("account.held_help"), width=FIGURE_PIXELS)
+        st.metric(t("account.spent"), f.credits(credits.spent), width=FIGURE_PIXELS)
+        st.metric(t("account.limit"), limit, width=FIGURE_PIXELS)
 
 
 def show_statement(page: Page, lines: Sequence[Transfer], *, whose: bool = False) -> None:

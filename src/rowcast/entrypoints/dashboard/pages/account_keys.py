@@ -46,7 +46,7 @@ def _make(page: Page) -> None:
         name = st.text_input(t("account.key_name"), max_chars=100, help=t("account.key_name_help"))
         scopes = st.multiselect(
             t("account.scopes"), SCOPES_OF[page.user.role], format_func=lambda each: t(f"account.scope.{each}"),
-            help=t("account.scopes_help"),
+            help=t("account.scopes_help"), placeholder=t("account.all_scopes"),
         )  # fmt: skip
         ends = st.date_input(t("account.expires"), None, min_value="today", format=page.f.calendar)
         left, middle, right = st.columns(3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import streamlit as st
@@ -44,5 +43,5 @@ def _row(page: Page, deed: Deed) -> dict[str, Any]:
         t("administration.action"): deed.action,
         t("administration.subject"): deed.subject,
         t("administration.address"): deed.address,
-        t("administration.details"): json.dumps(deed.details, ensure_ascii=False) if deed.details else "",
+        t("administration.details"): ", ".join(f"{name}: {value}" for name, value in deed.details.items()),
     }

@@ -14,6 +14,7 @@ from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.data_report import show_report
 from rowcast.entrypoints.dashboard.pages.data_versions import show_versions
 from rowcast.entrypoints.dashboard.tabs import show_open_tab
+from rowcast.entrypoints.dashboard.telling import why_kind
 from rowcast.entrypoints.dashboard.work import begin, finished, outcome, under_way
 
 UPLOAD, SAVE = "data.upload", "data.save"
@@ -30,10 +31,11 @@ def show(page: Page) -> None:
     t = page.t
     st.title(t("data.title"))
     if under_way(UPLOAD):
-        st.write(t("data.uploading"))
         with page.attempt():
             if finished(page, UPLOAD):
                 _arrived(page, outcome(UPLOAD))
+            else:
+                st.caption(t("data.uploading"))
     tables = page.recall("datasets", page.client.datasets.list)
     if page.may_train:
         with st.expander(t("data.upload"), icon=":material/upload_file:", expanded=not tables):
@@ -107,14 +109,14 @@ def _overview(page: Page, table: Dataset, detail: DatasetVersionDetail) -> None:
         page.link("train", t("data.train"), icon=":material/model_training:", dataset=table.name)
 
 
-def column_rows(detail: DatasetVersionDetail, dictionary: Mapping[str, str]) -> list[dict[str, Any]]:
+def column_rows(page: Page, detail: DatasetVersionDetail, dictionary: Mapping[str, str]) -> list[dict[str, Any]]:
     """The columns of a table as lines to correct."""
     profiles = {column.name: column for column in detail.profile.columns}
     rows = []
     for feature in detail.table_schema.features:
         profile = profiles.get(feature.name)
         top = [each.value for each in profile.top[:TYPICAL]] if profile else []
-        missing = 100 * profile.missing / profile.count if profile and profile.count else 0.0
+        missing = round(100 * profile.missing / profile.count, 1) if profile and profile.count else 0.0
         rows.append(
             {
                 "name": feature.name,
@@ -122,7 +124,7 @@ def column_rows(detail: DatasetVersionDetail, dictionary: Mapping[str, str]) -> 
                 "meaning": dictionary.get(feature.name) or feature.description or "",
                 "missing": missing,
                 "examples": ", ".join(top),
-                "reason": feature.reason,
+                "reason": why_kind(page, feature),
             }
         )
     return rows
@@ -155,7 +157,7 @@ def _columns(page: Page, table: Dataset, detail: DatasetVersionDetail) -> None:
         st.toast(t("data.saved"), icon=":material/task_alt:")
         st.rerun()
     st.write(t("data.columns_help") if page.may_train else t("data.columns_read"))
-    rows = column_rows(detail, table.dictionary)
+    rows = column_rows(page, detail, table.dictionary)
     key = f"data.columns.{table.name}.{detail.number}"
     st.data_editor(
         rows,
@@ -165,10 +167,14 @@ def _columns(page: Page, table: Dataset, detail: DatasetVersionDetail) -> None:
         column_config={
             "name": st.column_config.TextColumn(t("data.column"), pinned=True),
             "kind": st.column_config.SelectboxColumn(
-                t("data.kind"), options=list(Kind), required=True, format_func=lambda kind: t(f"column_kind.{kind}")
+                t("data.kind"),
+                options=list(Kind),
+                required=True,
+                format_func=lambda kind: t(f"column_kind.{kind}"),
+                width=130,
             ),
-            "meaning": st.column_config.TextColumn(t("data.meaning"), width="large"),
-            "missing": st.column_config.NumberColumn(t("data.missing"), format="%.1f %%"),
+            "meaning": st.column_config.TextColumn(t("data.meaning"), width="medium"),
+            "missing": st.column_config.NumberColumn(f"{t('data.missing')}, %", format="localized"),
             "examples": st.column_config.TextColumn(t("data.examples")),
             "reason": st.column_config.TextColumn(t("data.reason"), width="large"),
         },

@@ -14,13 +14,15 @@ import streamlit as st
 from rowcast.datasets.report.rendering import report
 from rowcast.datasets.schema import TRAINABLE, Kind
 from rowcast.datasets.views import ColumnProfile, Dataset, DatasetVersionDetail, TableProfile, TableWarning
-from rowcast.entrypoints.dashboard.charts import Plot, draw, table
+from rowcast.entrypoints.dashboard.charts import HEIGHT, NAMES, Plot, draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.telling import said
 from rowcast.entrypoints.dashboard.theme import BLUE, ORANGE
 from rowcast.entrypoints.dashboard.work import begin, finished, outcome, under_way
 
 MOST_BARS = 25
 BAR_PIXELS = 22
+FIGURE_PIXELS = 160
 NO_USE = 0.5
 """The ROC AUC of a column that tells nothing."""
 
@@ -73,26 +75,6 @@ def profile_of(page: Page, name: str, version: int, target: str) -> TableProfile
     return profile
 
 
-def said(page: Page, warning: TableWarning) -> str:
-    """A warning in the visitor's language, as Markdown; as the server says it where a table was read before warnings
-    had their values apart."""
-    how = warning.values.get("how")
-    key = f"{warning.code}.{how}" if how else warning.code
-    values = {name: _told(page, name, value) for name, value in warning.values.items()}
-    try:
-        return page.t(f"warning.{key}", column=plain(warning.column or ""), **values)
-    except KeyError:
-        return plain(warning.message)
-
-
-def _told(page: Page, name: str, value: str | float) -> str:
-    if isinstance(value, str):
-        return page.t(f"column_kind.{value}") if name == "kind" else plain(value)
-    if name == "share":
-        return page.f.percent(value)
-    return page.f.number(value, 3 if isinstance(value, float) else 0)
-
-
 def _warnings(page: Page, warnings: Sequence[TableWarning]) -> None:
     t = page.t
     if not warnings:
@@ -138,8 +120,13 @@ def _associations(page: Page, profile: TableProfile) -> None:
     colors = alt.Scale(domain=[words[False], words[True]], range=[BLUE, ORANGE])
     floor = min(NO_USE, *(row["association"] for row in rows)) if len(rows) > 1 else 0.0
     base = alt.Chart(table(shown)).encode(
-        y=alt.Y("column:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False)),
-        x=alt.X("association:Q", title=t("data.association"), scale=alt.Scale(domainMin=floor, zero=False)),
+        y=alt.Y("column:N", sort=None, title=None, axis=NAMES),
+        x=alt.X(
+            "association:Q",
+            title=t("data.association"),
+            scale=alt.Scale(domainMin=floor, zero=False),
+            axis=alt.Axis(grid=False),
+        ),
     )
     bars = base.mark_bar(cornerRadius=2).encode(
         x2=alt.datum(floor), color=alt.Color("use:N", title=None, scale=colors, legend=alt.Legend(orient="top"))
@@ -160,8 +147,8 @@ def _missing(page: Page, profile: TableProfile) -> None:
         st.caption(t("data.nothing_missing"))
         return
     base = alt.Chart(table(rows)).encode(
-        y=alt.Y("column:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False)),
-        x=alt.X("missing:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%")),
+        y=alt.Y("column:N", sort=None, title=None, axis=NAMES),
+        x=alt.X("missing:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=False)),
     )
     texts = base.mark_text(align="left", dx=4, color="gray").encode(text="shown:N")
     picture = alt.layer(base.mark_bar(cornerRadius=2, color=BLUE), texts)
@@ -180,11 +167,13 @@ def _column(page: Page, chosen: Dataset, profile: TableProfile) -> None:
     if column.quantiles:
         figures |= {"data.median": _value(page, column, column.quantiles.get("0.5"))}
         figures |= {"data.mean": _value(page, column, column.mean)}
-    for place, (key, value) in zip(st.columns(4), figures.items(), strict=False):
-        place.metric(t(key), value)
-    picture = _histogram(page, column) if column.histogram else _frequent(page, column)
-    if picture is not None:
-        draw(picture, f, alt_text=t("data.distribution", column=name))
+    with st.container(horizontal=True):
+        for key, value in figures.items():
+            st.metric(t(key), value, width=FIGURE_PIXELS)
+    drawn = (_histogram(page, column), None) if column.histogram else _frequent(page, column)
+    if drawn is not None:
+        picture, height = drawn
+        draw(picture, f, alt_text=t("data.distribution", column=name), height=height or HEIGHT)
 
 
 def bins(column: ColumnProfile) -> list[dict[str, Any]]:
@@ -205,16 +194,17 @@ def _histogram(page: Page, column: ColumnProfile) -> Plot:
     return picture
 
 
-def _frequent(page: Page, column: ColumnProfile) -> Plot | None:
+def _frequent(page: Page, column: ColumnProfile) -> tuple[Plot, int] | None:
+    """The most frequent values, and the height that they need."""
     if not column.top or column.top[0].count == 1:
         return None
     rows = [{"value": each.value, "count": each.count} for each in column.top[:MOST_BARS]]
     bars = alt.Chart(table(rows)).mark_bar(color=BLUE, cornerRadius=2)
     picture: Plot = bars.encode(
-        y=alt.Y("value:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False)),
+        y=alt.Y("value:N", sort=None, title=None, axis=NAMES),
         x=alt.X("count:Q", title=page.t("data.row_count")),
     )
-    return picture
+    return picture, BAR_PIXELS * len(rows) + 50
 
 
 def _value(page: Page, column: ColumnProfile, value: float | None) -> str:

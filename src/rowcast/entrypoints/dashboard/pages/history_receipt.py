@@ -10,7 +10,9 @@ from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.models_choice import version_of
 from rowcast.entrypoints.dashboard.pages.predict_answer import Answered, show_answer, show_why
 from rowcast.entrypoints.dashboard.pages.predict_profit import show_expected, unit_of
+from rowcast.entrypoints.dashboard.pages.predict_reasons import shown_value
 from rowcast.entrypoints.dashboard.pages.predict_what_if import told
+from rowcast.entrypoints.dashboard.telling import bare
 from rowcast.errors import NotFound, RowcastError
 from rowcast.models.decide.policy import Policy
 from rowcast.models.views import ModelVersionDetail
@@ -70,10 +72,15 @@ def rows_of(page: Page, detail: ReceiptDetail) -> list[dict[str, Any]]:
                 t("history.row"): place,
                 t("history.answer"): "—" if prediction is None else told(page, prediction),
                 t("models.color"): t(f"predict.color.{color}") if color else "—",
-                **(row if isinstance(row, dict) else {}),
+                **{name: _cell(page, value) for name, value in (row if isinstance(row, dict) else {}).items()},
             }
         )
     return rows
+
+
+def _cell(page: Page, value: Any) -> str:
+    """A value as people write it, for a cell."""
+    return "" if value is None else bare(shown_value(page, value))
 
 
 def _choose_row(page: Page, detail: ReceiptDetail) -> int:
@@ -129,7 +136,7 @@ def _show_row(page: Page, row: Any) -> None:
     t, unknown = page.t, page.t("predict.not_known")
     st.table(
         [
-            {t("history.field"): plain(name), t("models.value"): unknown if value is None else plain(value)}
+            {t("history.field"): plain(name), t("models.value"): unknown if value is None else shown_value(page, value)}
             for name, value in row.items()
         ],
         hide_index=True,

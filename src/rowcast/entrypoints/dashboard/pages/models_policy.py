@@ -20,6 +20,7 @@ from rowcast.entrypoints.dashboard.pages.models_draft import (
     matrix_fields,
 )
 from rowcast.entrypoints.dashboard.pages.models_effect import show_effect
+from rowcast.entrypoints.dashboard.pages.predict_profit import unit_of
 from rowcast.errors import RowcastError
 from rowcast.models.decide.policy import Bands, Payoff, Policy
 from rowcast.models.views import Model, ModelVersionDetail, PolicyVersion
@@ -42,7 +43,7 @@ def show_policy(page: Page, model: Model, may_change: bool) -> None:
         _edit(page, model.name, version, in_force)
     elif in_force is not None and in_force.policy.decides:
         with page.attempt():
-            show_effect(page, _preview(page, model.name, in_force.policy))
+            show_effect(page, _preview(page, model.name, in_force.policy), _unit(page, version, in_force.policy))
     _show_history(page, model.name, may_change)
 
 
@@ -67,7 +68,7 @@ def _edit(page: Page, name: str, version: ModelVersionDetail, in_force: PolicyVe
         if preview is None:
             st.info(t("models.decides_nothing"))
         else:
-            show_effect(page, preview)
+            show_effect(page, preview, _unit(page, version, preview.policy))
             best = preview.profit.best.threshold if preview.profit else None
             if best is not None and "bands" in fields and fields["bands"]["measure"] == "probability":
                 st.button(
@@ -227,6 +228,13 @@ def _table_schema(page: Page, version: ModelVersionDetail) -> list[Any]:
             return []
 
     return page.recall(f"models/table/{version.dataset}@{version.dataset_version}", load, seconds=600.0)
+
+
+def _unit(page: Page, version: ModelVersionDetail, policy: Policy) -> str | None:
+    """What the policy's amounts are counted in, as far as the columns say."""
+    schemas = [version.feature_schema, *_table_schema(page, version)]
+    units = (unit_of(policy.payoff, schema) for schema in schemas) if policy.payoff else ()
+    return next((unit for unit in units if unit), None)
 
 
 def _show_history(page: Page, name: str, may_change: bool) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import streamlit as st
 
-from rowcast.entrypoints.dashboard.charts import draw, table
+from rowcast.entrypoints.dashboard.charts import CLOCK, draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.models_choice import version_of
 from rowcast.entrypoints.dashboard.pages.models_compare import Span, change_of, goes_back_to, spans
@@ -50,7 +50,7 @@ def timeline(found: Sequence[Span], now: datetime, version: str) -> alt.Chart:
     ]  # fmt: skip
     base = alt.Chart(table(rows)).encode(
         y=alt.Y("alias:N", title=None),
-        x=alt.X("start:T", title=None, axis=alt.Axis(labelOverlap=True, tickCount=5)),
+        x=alt.X("start:T", title=None, axis=alt.Axis(labelOverlap=True, tickCount=5, format=cast(Any, CLOCK))),
         x2="end:T",
     )
     color = alt.Color("number:N", title=version, legend=alt.Legend(orient="bottom"))

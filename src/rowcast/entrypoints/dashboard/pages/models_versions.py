@@ -12,6 +12,7 @@ from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.models_choice import version_of
 from rowcast.entrypoints.dashboard.pages.models_compare import Change, MetricChange, change_of
 from rowcast.entrypoints.dashboard.pages.train_compare import compare, shown
+from rowcast.entrypoints.dashboard.telling import why_left_out
 from rowcast.models.views import Model, ModelVersion, ModelVersionDetail
 
 CHAMPION = "champion"
@@ -112,7 +113,7 @@ def _show_version(page: Page, model: Model, detail: ModelVersionDetail, may_chan
             told = t("models.mlflow_run", number=page.f.number(run.number), name=plain(run.name), run=plain(run.run_id))
             st.caption(told)
         for each in detail.left_out:
-            st.caption(t("models.left_out", column=plain(each.column), reason=plain(each.reason)))
+            st.caption(why_left_out(page, each))
 
 
 def _named(page: Page, metric: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.page import Page, fault_of, plain
 from rowcast.entrypoints.dashboard.pages import predict_form
 from rowcast.entrypoints.dashboard.pages.models_choice import choose, models_of, policy_of, version_of
 from rowcast.entrypoints.dashboard.pages.predict_answer import (
@@ -176,7 +176,7 @@ def _show_failure(page: Page, failure: RowcastError) -> None:
         page.tell(failure)
         return
     lines = [
-        f"- {plain(problem.field or '')}: {page.t.get(f'predict.problem.{problem.code}', plain(problem.message))}"
+        f"- {plain(problem.field or '')}: {page.t.get(f'predict.problem.{problem.code}') or fault_of(problem, page.t)}"
         for problem in failure.problems
     ]
     st.error("\n".join([page.t("predict.put_right"), "", *lines]), icon=":material/edit:")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import altair as alt
 import streamlit as st
 
-from rowcast.entrypoints.dashboard.charts import draw, table
+from rowcast.entrypoints.dashboard.charts import NAMES, draw, table
 from rowcast.entrypoints.dashboard.formats import Formats
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.predict_form import day_of
@@ -43,16 +43,16 @@ class Step:
         return self.end - self.start
 
 
-def steps(explanation: Explanation, words: tuple[str, str, str], most: int = MOST_BARS) -> list[Step]:
+def steps(explanation: Explanation, words: tuple[str, str, str], f: Formats, most: int = MOST_BARS) -> list[Step]:
     """The bars, strongest first, with one for all other features together. ``words`` name where contributions start,
     the other features, and where they lead. By occlusion each bar starts at 0, for they do not add up."""
     begin, others, end = words
     shown, left = explanation.reasons[:most], explanation.reasons[most:]
     if explanation.base is None or explanation.score is None:
-        return [_step(_label(reason), 0.0, reason.contribution) for reason in shown]
+        return [_step(_label(f, reason), 0.0, reason.contribution) for reason in shown]
     made = [Step(begin, explanation.base, explanation.base, "base")]
     for reason in shown:
-        made.append(_step(_label(reason), made[-1].end, reason.contribution))
+        made.append(_step(_label(f, reason), made[-1].end, reason.contribution))
     rest = (explanation.rest or 0.0) + sum(reason.contribution for reason in left)
     if abs(rest) > 1e-9:
         made.append(_step(others, made[-1].end, rest))
@@ -71,7 +71,7 @@ def waterfall(made: Sequence[Step], f: Formats) -> alt.LayerChart | alt.FacetCha
         }
         for step in made
     ]
-    names = alt.Y("label:N", sort=[step.label for step in made], title=None, axis=alt.Axis(labelLimit=140, ticks=False))
+    names = alt.Y("label:N", sort=[step.label for step in made], title=None, axis=NAMES)
     along = alt.X("low:Q", title=None, axis=None, scale=alt.Scale(zero=False, padding=36))
     color = alt.Color("part:N", legend=None, scale=alt.Scale(domain=["raises", "lowers"], range=[RAISES, LOWERS]))
     bars = alt.Chart(table([row for row in rows if row["part"] in ("raises", "lowers")]))
@@ -116,7 +116,7 @@ def show_reasons(page: Page, explanation: Explanation) -> None:
     what = plain(explanation.of) if explanation.unit == "number" else page.t("predict.chance", of=plain(explanation.of))
     with drawn:
         words = (page.t("predict.base"), page.t("predict.others"), page.t("predict.score"))
-        picture = waterfall(steps(explanation, words), page.f)
+        picture = waterfall(steps(explanation, words, page.f), page.f)
         draw(picture, page.f, alt_text=page.t("predict.waterfall", what=explanation.of), height=None)
         st.caption(f"{page.t('predict.legend', what=what)} {page.t(f'predict.unit.{explanation.unit}')}")
     with told:
@@ -130,10 +130,15 @@ def shown_value(page: Page, value: Any) -> str:
     """A value as people write it, as Markdown. What may be a year has no commas in it."""
     if isinstance(value, bool):
         return page.t("predict.yes" if value else "predict.no")
-    if not isinstance(value, int | float):
+    return plain(written(page.f, value))
+
+
+def written(f: Formats, value: Any) -> str:
+    """A number, a day or a text as people write it."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
         day = day_of(value)
-        return plain(value) if day is None else page.f.day(day)
-    return str(int(value)) if 0 <= value < 10_000 and value == int(value) else page.f.number(float(value))
+        return str(value) if day is None else f.day(day)
+    return str(int(value)) if 0 <= value < 10_000 and value == int(value) else f.number(float(value))
 
 
 def _effect(page: Page, explanation: Explanation, reason: Reason) -> str:
@@ -152,8 +157,8 @@ def _effect(page: Page, explanation: Explanation, reason: Reason) -> str:
     return page.t(f"predict.effect.{'raises' if raises else 'lowers'}_{strength}", of=of)
 
 
-def _label(reason: Reason) -> str:
-    value = "?" if reason.value is None or str(reason.value).strip() == "" else str(reason.value)
+def _label(f: Formats, reason: Reason) -> str:
+    value = "?" if reason.value is None or str(reason.value).strip() == "" else written(f, reason.value)
     short = value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 1]}…"
     return f"{reason.feature} = {short}"
 

@@ -9,12 +9,13 @@ import streamlit as st
 
 from rowcast.datasets.schema import TRAINABLE, Feature
 from rowcast.datasets.views import Dataset, DatasetVersionDetail, TableProfile
-from rowcast.entrypoints.dashboard.page import Page
-from rowcast.entrypoints.dashboard.pages.data_report import profile_of, said
+from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.pages.data_report import profile_of
 from rowcast.entrypoints.dashboard.pages.train_compare import show_comparison
 from rowcast.entrypoints.dashboard.pages.train_form import Knobs, ask_hyperparameters, ask_more, ask_work
 from rowcast.entrypoints.dashboard.pages.train_run import TASK, show_task
 from rowcast.entrypoints.dashboard.tasks import show_running
+from rowcast.entrypoints.dashboard.telling import bare, said
 
 LISTED_SECONDS = 30.0
 
@@ -79,7 +80,7 @@ def feature_rows(page: Page, detail: DatasetVersionDetail, profile: TableProfile
     left_out: set[str] = set()
     for warning in profile.warnings:
         if warning.column:
-            warnings.setdefault(warning.column, []).append(_bare(said(page, warning)))
+            warnings.setdefault(warning.column, []).append(bare(said(page, warning)))
             left_out |= {warning.column} if warning.exclude else set()
     associations = {column.name: column.association for column in profile.columns}
 
@@ -90,7 +91,7 @@ def feature_rows(page: Page, detail: DatasetVersionDetail, profile: TableProfile
             "use": usable and feature.name not in left_out,
             "name": feature.name,
             "kind": page.t(f"column_kind.{feature.kind}"),
-            "association": associations.get(feature.name),
+            "association": _rounded(associations.get(feature.name)),
             "optional": False,
             "why": " ".join(reasons),
         }
@@ -99,22 +100,29 @@ def feature_rows(page: Page, detail: DatasetVersionDetail, profile: TableProfile
     return [row(feature) for feature in features]
 
 
-def chosen_columns(
-    rows: Sequence[Mapping[str, Any]], edited: Mapping[int, Mapping[str, Any]]
-) -> tuple[list[str], list[str]]:
-    """The columns that are ticked, and those of them that a prediction may leave out."""
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 3)
+
+
+def chosen_columns(rows: Sequence[Mapping[str, Any]], edited: Mapping[int, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What was ticked otherwise than proposed, as a training takes it: the version then knows of each other column why
+    it was left out. And the columns that a prediction may leave out."""
     after = [{**row, **edited.get(place, {})} for place, row in enumerate(rows)]
-    used = [row["name"] for row in after if row["use"]]
-    return used, [row["name"] for row in after if row["use"] and row["optional"]]
+    pairs = list(zip(rows, after, strict=True))
+    return {
+        "include": [row["name"] for before, row in pairs if row["use"] and not before["use"]],
+        "exclude": [row["name"] for before, row in pairs if before["use"] and not row["use"]],
+        "optional": [row["name"] for row in after if row["use"] and row["optional"]],
+    }
 
 
 def _recipe(page: Page, chosen: Dataset, detail: DatasetVersionDetail, profile: TableProfile) -> None:
     t = page.t
     rows = feature_rows(page, detail, profile)
-    left_out = sum(not row["use"] for row in rows)
     st.markdown(f"**{t('train.features')}**")
-    if left_out:
-        st.caption(t.count("train.left_out", left_out, page.f.number(left_out)))
+    if left_out := [row for row in rows if not row["use"]]:
+        with st.expander(t.count("train.left_out", len(left_out), page.f.number(len(left_out)))):
+            st.markdown("\n".join(f"- **{plain(row['name'])}**: {plain(row['why'])}" for row in left_out))
     key = f"train.features.{chosen.name}.{detail.number}.{profile.target}"
     st.data_editor(
         rows,
@@ -126,16 +134,17 @@ def _recipe(page: Page, chosen: Dataset, detail: DatasetVersionDetail, profile: 
             "use": st.column_config.CheckboxColumn(t("train.use"), pinned=True),
             "name": st.column_config.TextColumn(t("data.column"), pinned=True),
             "kind": st.column_config.TextColumn(t("data.kind")),
-            "association": st.column_config.NumberColumn(t("data.association"), format="%.3f"),
+            "association": st.column_config.NumberColumn(
+                t("data.association"), format="%.3f" if t.language == "en" else "localized"
+            ),
             "optional": st.column_config.CheckboxColumn(t("train.optional"), help=t("train.optional_help")),
             "why": st.column_config.TextColumn(t("train.why"), width="large"),
         },
     )
-    features, optional = chosen_columns(rows, st.session_state[key].get("edited_rows", {}))
+    columns = chosen_columns(rows, st.session_state[key].get("edited_rows", {}))
     work = ask_work(page, page.recall("algorithms", page.client.algorithms, seconds=3600.0))
     knobs = ask_hyperparameters(page, work.algorithms)
-    more = ask_more(page, detail, features)
-    _start(page, chosen, detail, profile, {"features": features, "optional": optional} | work.asked | more, knobs)
+    _start(page, chosen, detail, profile, columns | work.asked | ask_more(page, detail), knobs)
 
 
 def _start(
@@ -147,7 +156,7 @@ def _start(
     knobs: Knobs,
 ) -> None:
     t = page.t
-    left, right = st.columns(2)
+    left, right = st.columns(2, vertical_alignment="bottom")
     model = left.text_input(t("train.model"), chosen.name, help=t("train.model_help"), key=f"train.model.{chosen.name}")
     promote = right.toggle(t("train.promote"), value=True, help=t("train.promote_help"), key="train.promote")
     if not st.button(t("train.start"), type="primary", icon=":material/play_arrow:", key="train.start"):
@@ -165,8 +174,3 @@ def _start(
         page.forget("tasks")
         st.session_state[TASK] = task.id
         st.rerun()
-
-
-def _bare(markdown: str) -> str:
-    """The same for a cell, which shows what Markdown would leave away."""
-    return markdown.replace("\\", "")

@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from rowcast.entrypoints.dashboard.charts import draw, table
+from rowcast.entrypoints.dashboard.charts import NAMES, draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages import train_curves as curves
 from rowcast.entrypoints.dashboard.pages.train_dependence import show_dependence
@@ -188,8 +188,8 @@ def _lines(
         alt.Chart(table(rows))
         .mark_line(point=points, strokeWidth=2)
         .encode(
-            x=alt.X("x:Q", title=t(f"curve_x.{name}"), scale=whole),
-            y=alt.Y("y:Q", title=t(f"curve_y.{name}"), scale=whole),
+            x=alt.X("x:Q", title=t(f"curve_x.{name}"), scale=whole, axis=alt.Axis(tickCount=5)),
+            y=alt.Y("y:Q", title=t(f"curve_y.{name}"), scale=whole, axis=alt.Axis(tickCount=5)),
             order="place:Q",
             color=_color(titles),
             strokeDash=dashes,
@@ -241,9 +241,7 @@ def _confusion(page: Page, rows: Sequence[dict[str, Any]]) -> None:
 
 def _importance(page: Page, rows: Sequence[dict[str, Any]]) -> None:
     best = rows[:MOST_FEATURES]
-    base = alt.Chart(table(best)).encode(
-        y=alt.Y("feature:N", sort=None, title=None, axis=alt.Axis(labelLimit=160, ticks=False))
-    )
+    base = alt.Chart(table(best)).encode(y=alt.Y("feature:N", sort=None, title=None, axis=NAMES))
     along = alt.X("mean:Q", title=page.t("curve_x.importance"))
     bars = base.mark_bar(color=BLUE, cornerRadius=2).encode(x=along)
     ranges = base.mark_rule(color="gray").encode(x="low:Q", x2="high:Q")

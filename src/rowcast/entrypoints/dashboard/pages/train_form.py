@@ -103,11 +103,11 @@ def _default(knob: Hyperparameter, as_type: type[int] | type[float]) -> int | fl
     return None if knob.default is None else as_type(knob.default)
 
 
-def ask_more(page: Page, detail: DatasetVersionDetail, features: Sequence[str]) -> dict[str, Any]:
+def ask_more(page: Page, detail: DatasetVersionDetail) -> dict[str, Any]:
     """What few need: folds, a split by time, and the weight of rare classes."""
     t = page.t
     with st.expander(t("train.more")):
-        first, second, third = st.columns(3)
+        first, second, third = st.columns(3, vertical_alignment="bottom")
         folds = first.number_input(
             t("train.folds"), min_value=2, max_value=50, value=None, step=1, key="train.folds",
             placeholder=t("train.preset_decides"), help=t("train.folds_help"),

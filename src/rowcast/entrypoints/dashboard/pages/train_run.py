@@ -10,6 +10,7 @@ from rowcast.client.answers import failure_of
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.train_compare import compare, show_candidates
 from rowcast.entrypoints.dashboard.tasks import leave, state_of, subject_of
+from rowcast.entrypoints.dashboard.telling import remark, why_left_out
 from rowcast.entrypoints.dashboard.work import show_progress
 from rowcast.models.views import TrainingResult
 from rowcast.tasks.views import Task, TaskState
@@ -98,8 +99,8 @@ def _result(page: Page, result: TrainingResult) -> None:
     show_candidates(page, result)
     if result.left_out:
         with st.expander(t.count("train.were_left_out", len(result.left_out), f.number(len(result.left_out)))):
-            st.markdown("\n".join(f"- **{plain(each.column)}**: {plain(each.reason)}" for each in result.left_out))
+            st.markdown("\n".join(f"- {why_left_out(page, each)}" for each in result.left_out))
     for warning in result.warnings:
-        st.warning(plain(warning))
+        st.warning(remark(page, warning))
     made = [each.version for each in result.candidates if each.version is not None]
     compare(page, result.model, made)

@@ -52,9 +52,11 @@ def _form(page: Page, tables: Sequence[Dataset]) -> None:
         key=f"tune.target.{name}",
     )  # fmt: skip
     asked = {"dataset": name, "dataset_version": number, "target": target, **_budget(page), **_more(page, detail)}
-    left, right = st.columns(2)
+    left, right = st.columns(2, vertical_alignment="bottom")
     model = left.text_input(t("train.model"), name, help=t("train.model_help"), key=f"tune.model.{name}")
     promote = right.toggle(t("tune.promote"), value=True, help=t("train.promote_help"), key="tune.promote")
+    if target is None:
+        st.caption(t("tune.target_first"))
     if st.button(t("tune.start"), type="primary", icon=":material/search:", disabled=target is None, key="tune.start"):
         _start(page, {**asked, "model": model.strip() or None, "promote": promote})
 

@@ -13,6 +13,7 @@ from rowcast.entrypoints.dashboard.charts import draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.train_compare import shown
 from rowcast.entrypoints.dashboard.tasks import leave, state_of, subject_of
+from rowcast.entrypoints.dashboard.telling import remark
 from rowcast.entrypoints.dashboard.theme import BLUE, GREY, ORANGE
 from rowcast.entrypoints.dashboard.work import show_progress
 from rowcast.models.tune.views import TrialResult, TuningResult, most_folds
@@ -181,7 +182,7 @@ def _result(page: Page, result: TuningResult) -> None:
     if said := beaten(page, result):
         st.info(said, icon=":material/info:")
     for warning in result.warnings:
-        st.warning(plain(warning))
+        st.warning(remark(page, warning))
 
 
 def beaten(page: Page, result: TuningResult) -> str:
