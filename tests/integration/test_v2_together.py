@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 FEATURES = ["GrAppv", "NoEmp", "State"]
+UPGRADE = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
 AMOUNTS = [500.0, 12_000, 75_000.5, None, 250_000, 1e6]
 
 
@@ -50,9 +51,12 @@ class Connection:
     def __exit__(self, *_):
         self._socket.close()
 
-    def send(self, body, *, path="/v2/models/loans/infer"):
+    def request(self, body, *, path="/v2/models/loans/infer"):
         head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self._key}\r\n"
-        self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def send(self, body, **where):
+        self.send_as_it_is(self.request(body, **where))
 
     def send_as_it_is(self, data):
         self._socket.sendall(data)
@@ -133,9 +137,8 @@ def test_a_known_head_brings_another_body(v2):
 
 def test_after_a_known_head_come_pieces_and_two_at_once(v2):
     body = json.dumps(infer_body(1000.0)).encode()
-    head = f"POST /v2/models/loans/infer HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {v2.server.key}\r\n"
-    whole = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     with Connection(v2) as connection:
+        whole = connection.request(body)
         connection.send(body)
         expected = probabilities(connection.hear()[1])
         for pieces in (
@@ -174,3 +177,65 @@ def test_a_head_that_goes_nowhere_goes_nowhere_again(v2):
                 connection.send(b"{}", path=path)
                 status, reply = connection.hear()
                 assert (status, "error" in reply) == (expected, True)
+
+
+@pytest.mark.parametrize("end", [b"\x00\x01\r\n\r\n", UPGRADE])
+def test_a_connection_that_breaks_off_leaves_nobody_without_an_answer(v2, end):
+    body = json.dumps(infer_body(1000.0)).encode()
+    stop, answers = threading.Event(), []
+
+    def victim():
+        with Connection(v2) as connection:
+            while not stop.is_set():
+                connection.send(body)
+                answers.append(connection.hear()[0])
+
+    victims = [threading.Thread(target=victim) for _ in range(4)]
+    for one in victims:
+        one.start()
+    for _ in range(60):
+        with Connection(v2) as connection:
+            connection.send_as_it_is(connection.request(body) * 2 + end)
+            time.sleep(0.005)
+    stop.set()
+    for one in victims:
+        one.join(20)
+    assert not any(one.is_alive() for one in victims)
+    assert len(answers) > 4
+    assert set(answers) == {200}
+
+
+def test_a_known_head_after_an_answer_in_pieces(v2):
+    body = json.dumps(infer_body(1000.0)).encode()
+    with httpx2.Client(base_url=v2.server.url, headers={"X-API-Key": v2.server.key}, timeout=60) as http:
+        for _ in range(5):
+            assert http.post("/v2/models/loans/infer", content=body).status_code == 200
+            assert http.post("/api/v1/models/loans/predict", json={"rows": [{"GrAppv": 5}]}).status_code == 200
+            assert http.get("/api/v1/models/loans/versions/1/export").status_code == 200
+
+
+def test_a_call_that_comes_while_a_known_head_is_answered_is_answered_too(v2):
+    body = json.dumps(infer_body(1000.0)).encode()
+    with Connection(v2) as connection:
+        for _ in range(20):
+            connection.send(body)
+            assert connection.hear()[0] == 200
+            connection.send_as_it_is(connection.request(b"", path="/v2").replace(b"POST", b"GET"))
+            assert connection.hear()[0] == 200
+            connection.send(body)
+            connection.send(body)
+            assert [connection.hear()[0] for _ in range(2)] == [200, 200]
+
+
+def test_no_rows_have_no_answers(v2):
+    none = v2.post("/v2/models/loans/infer", json=infer_body())
+    assert none.status_code == 200
+    assert probabilities(none.json()) == []
+
+
+@pytest.mark.parametrize("amount", [3.40282356e38, 3.4028235677973362e38, -3.40282356e38])
+def test_what_is_rounded_to_a_float32_is_taken_in_any_company(v2, amount):
+    several = v2.post("/v2/models/loans/infer", json=infer_body(amount, 5.0, amount))
+    alone = v2.post("/v2/models/loans/infer", json=infer_body(amount))
+    assert probabilities(several.json()) == [*probabilities(alone.json()), *probabilities(several.json())[2:]]
+    assert v2.post("/v2/models/loans/infer", json=infer_body(3.4028235677973366e38)).status_code == 400

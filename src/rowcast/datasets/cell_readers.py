@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from math import isfinite
+from math import isfinite, nextafter
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 
@@ -19,7 +19,8 @@ from rowcast.datasets.schema import Feature, Kind
 
 V = TypeVar("V")
 
-FLOAT32_MAX = 3.4028234663852886e38
+LARGEST = nextafter(2.0**128 - 2.0**103, 0)
+"""The largest number that is finite as float32, to which it is rounded."""
 LONGEST_TEXT = 1000
 """Characters of a number, date or flag written as text; longer ones are none, and not worth the reading."""
 
@@ -327,7 +328,7 @@ def _missing_cells(feature: Feature, missing: frozenset[str], value: Any) -> dic
 
 
 def _check_range(number: float) -> None:
-    if abs(number) <= FLOAT32_MAX:  # false for NaN; a whole number of any size compares exactly
+    if abs(number) <= LARGEST:  # false for NaN; a whole number of any size compares exactly
         return
     raise CellError("field_out_of_range" if isinstance(number, int) or isfinite(number) else "field_not_finite")
 

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from rowcast.datasets.cell_readers import FLOAT32_MAX, CellError, CellReader, Code, NumberReader, reader_of
+from rowcast.datasets.cell_readers import LARGEST, CellError, CellReader, Code, NumberReader, reader_of
 from rowcast.datasets.columns import Columns, Stacked, plain
 from rowcast.datasets.names import nearest
 from rowcast.datasets.row_faults import Faults, Notes, Problems
@@ -348,7 +348,7 @@ def _narrowed(floats: npt.NDArray[np.float64], columns: Sequence[Sequence[float 
     Raises:
         ValueError: a number is not finite or beyond float32.
     """
-    odd = floats.shape[1] - np.count_nonzero(np.abs(floats) <= FLOAT32_MAX, axis=1)  # NaN is odd as well
+    odd = floats.shape[1] - np.count_nonzero(np.abs(floats) <= LARGEST, axis=1)  # NaN is odd as well
     for place in np.flatnonzero(odd).tolist():
         if _unknown(columns[place]) != odd[place]:
             raise ValueError("a number is not finite as float32")

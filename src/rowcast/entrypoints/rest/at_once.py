@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEADS = 8
 """That are remembered of a connection: their lengths differ, as those of the bodies do."""
@@ -63,6 +63,7 @@ class WholeRequests(HttpToolsProtocol):
         self._between = True
         self._taken: tuple[Any, Any, Answering] | None = None
         self._known: dict[bytes, tuple[int, Answering]] = {}
+        self._handed_over = False
 
     def data_received(self, data: bytes) -> None:
         if self._between and self._known and self.cycle.response_complete:
@@ -70,8 +71,8 @@ class WholeRequests(HttpToolsProtocol):
             length, answering = self._known.get(data[:end], _UNKNOWN)
             if answering is not None and len(data) - end == length:
                 self._unset_keepalive_if_required()
-                self.cycle.response_complete = self.cycle.response_started = False
-                self._begin(self.cycle, answering, data[end:])
+                self.cycle = cycle = cast(RequestResponseCycle, _Exchange())
+                self._begin(cycle, answering, data[end:])
                 return
         self._receiving = data if self._between else b""
         super().data_received(data)
@@ -84,6 +85,10 @@ class WholeRequests(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._between = False
         super().on_message_begin()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._handed_over = True
+        super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         at_once = getattr(app, "at_once", None)
@@ -126,30 +131,48 @@ class WholeRequests(HttpToolsProtocol):
 
     async def _reply_later(self, cycle: Any, answer: Awaitable[Whole]) -> None:
         whole = await answer
-        if cycle.flow.write_paused and not cycle.disconnected:
-            await cycle.flow.drain()
+        if self.flow.write_paused and not cycle.disconnected:
+            await self.flow.drain()
         self._write(cycle, whole)
 
     def _reply(self, cycle: Any, whole: Whole) -> None:
-        if cycle.flow.write_paused:
+        if self.flow.write_paused:
             self._run(self._reply_later(cycle, _given(whole)))
         else:
             self._write(cycle, whole)
 
     def _write(self, cycle: Any, whole: Whole) -> None:
-        """Send the answer in one piece."""
-        if cycle.disconnected:
+        """Send the answer in one piece, if the connection is still there for it."""
+        if cycle.disconnected or self._handed_over or self.transport.is_closing():
             return
         headers = [*self.server_state.default_headers, *whole.headers]
         if not cycle.keep_alive:
             headers.append((b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in headers]
-        cycle.transport.write(b"".join([_LINES[whole.status], *lines, b"\r\n", whole.body]))
-        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join([_LINES[whole.status], *lines, b"\r\n", whole.body]))
+        cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
+            self.transport.close()
+        self.on_response_complete()
+
+
+class _Nobody:
+    """An event that nobody waits for."""
+
+    def set(self) -> None: ...
+
+
+class _Exchange:
+    """A request whose head is known, and its answer: what uvicorn asks of a cycle of its own. The one of the request
+    before may still be at work when its answer is complete."""
+
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self) -> None:
+        self.disconnected = self.response_complete = False
+        self.keep_alive = True
+        self.message_event = _Nobody()
 
 
 async def _given(whole: Whole) -> Whole:

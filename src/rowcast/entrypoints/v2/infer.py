@@ -167,5 +167,6 @@ def with_outputs(asked: Asked, model: LoadedModel, scored: Scored) -> Inferred:
     Raises:
         InvalidInput: the model has not those that were asked for.
     """
-    scores = np.frombuffer(scored.entry.outputs, "<f4").reshape(scored.entry.row_count, -1)
+    columns = len(model.classes) or 1
+    scores = np.frombuffer(scored.entry.outputs, "<f4").reshape(scored.entry.row_count, columns)
     return Inferred(asked, model, scored, outputs_of(model, scores, asked))

@@ -8,6 +8,7 @@ put on record in one go; each is checked, counted and refused by itself. What is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -29,6 +30,8 @@ from rowcast.scoring.predict import Run
 from rowcast.scoring.requests import check_count
 
 T = TypeVar("T", contravariant=True)
+
+log = logging.getLogger(__name__)
 
 
 class Caller(Protocol[T]):
@@ -155,11 +158,17 @@ class Together(Generic[T]):
                 continue
             model = call.served.model
             self._services.statistics.succeeded(model.name, model.number, call.begun, scored.entry.row_count)
-            self.waiting -= 1
-            call.caller.reply(rendered)
+            self._over(partial(call.caller.reply, rendered))
 
     def _fail(self, call: _Call[T], error: Exception) -> None:
         model = call.served.model
         self._services.statistics.failed(model.name, model.number, call.begun)
+        self._over(partial(call.caller.refuse, error))
+
+    def _over(self, tell: Callable[[], None]) -> None:
+        """Tell one caller; whatever is wrong with them is not to keep the others from being told."""
         self.waiting -= 1
-        call.caller.refuse(error)
+        try:
+            tell()
+        except Exception as error:  # noqa: BLE001  (the last to see it)
+            log.error("unexpected %s as a call was answered", type(error).__name__)

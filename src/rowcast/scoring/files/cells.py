@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from rowcast.datasets.casts import mostly_distinct, read_cells
-from rowcast.datasets.cell_readers import FLOAT32_MAX, LONGEST_TEXT, CellError, reader_of
+from rowcast.datasets.cell_readers import LARGEST, LONGEST_TEXT, CellError, reader_of
 from rowcast.datasets.rows import MESSAGES
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.encode.inputs import MISSING, Column, Labels
@@ -87,7 +87,7 @@ class ColumnReader:
         values = read_cells(cells, self._feature, self._missing_tokens)
         doubtful = values.is_null()
         if not self._is_text:
-            doubtful |= (values.abs() > FLOAT32_MAX).fill_null(False)
+            doubtful |= (values.abs() > LARGEST).fill_null(False)
             if cells.dtype == pl.String:
                 doubtful |= (cells.str.len_bytes() > LONGEST_TEXT).fill_null(False)
         places = doubtful.arg_true()
