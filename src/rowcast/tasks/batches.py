@@ -78,14 +78,15 @@ class Batches:
         self._writer.close()
 
     def claim(self, ids: Sequence[str]) -> Batch:
-        """Take those of the tasks that are queued and due.
+        """Take those of the tasks that are queued and due, in the order given.
 
         Raises:
             Unavailable: the database does not answer.
         """
         moment, token = now(), f"{self._worker[:40]}/{uuid4().hex[:16]}"
         parameters = (_json(ids), token, self.stored(moment), self.stored(moment + self._lease))
-        return Batch(token, [Claimed(*row) for row in self._writer.alone(self._sql.claim, parameters)])
+        found = {row[0]: Claimed(*row) for row in self._writer.alone(self._sql.claim, parameters)}
+        return Batch(token, [found[id_] for id_ in dict.fromkeys(ids) if id_ in found])
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of the tasks that there are.
