@@ -97,10 +97,10 @@ def _schema(bundle: Path) -> FeatureSchema:
 
 
 def _complete(row: dict[str, str], schema: FeatureSchema) -> dict[str, Any]:
-    cells = {feature: row[feature.name].strip() or feature.example for feature in schema.features}
+    cells = ((feature, row[feature.name].strip() or feature.example) for feature in schema.features)
     return {
         feature.name: read_number(cell) if feature.kind is Kind.NUMBER and isinstance(cell, str) else cell
-        for feature, cell in cells.items()
+        for feature, cell in cells
     }
 
 
