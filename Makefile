@@ -26,7 +26,7 @@ up: setup ## run the whole product on this machine
 test: setup ## run every test, on services of its own
 	@scripts/setup-services.sh
 	@scripts/setup-clients.sh
-	@$(BIN)/pytest -n 2 --dist worksteal tests
+	@$(BIN)/pytest -n 3 --dist worksteal tests
 
 .PHONY: screenshots
 screenshots: setup ## take the pictures of the dashboard in docs/screenshots anew

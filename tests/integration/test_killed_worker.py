@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from rowcast.accounts.keys import first_administrator
 from rowcast.accounts.principal import Principal, Role
 from rowcast.accounts.tables import UserRow
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
+from rowcast.errors import Unavailable
 from rowcast.tasks.submission import submit
 from rowcast.tasks.tables import TaskRow
 
@@ -49,6 +51,7 @@ def start(tmp_path, database_url):
 
     yield start
     for process in started:
+        process.send_signal(signal.SIGCONT)
         process.stdin.close()
         process.wait(timeout=30)
 
@@ -63,6 +66,22 @@ def wait_until(condition, seconds=30.0):
     while not condition():
         assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
+
+
+def put_to_sleep(process, database_url):
+    """Stop the process at a moment at which it holds no lock of the database, which would keep out everybody."""
+    impatient = open_database(database_url, busy_seconds=0.5)
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            with impatient.transaction() as session:
+                session.execute(text("UPDATE tasks SET id = id"))
+        except Unavailable:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.1)
+        else:
+            break
+    impatient.dispose()
 
 
 def row(database, task_id):
@@ -86,10 +105,12 @@ def test_a_killed_worker_loses_no_task_and_ends_none_twice(database, task_id, st
     assert (stored.attempts, stored.result) == (2, {"made": "bread"})
 
 
-def test_a_worker_that_only_slept_too_long_changes_nothing_when_it_wakes(database, task_id, start, tmp_path):
+def test_a_worker_that_only_slept_too_long_changes_nothing_when_it_wakes(
+    database, database_url, task_id, start, tmp_path
+):
     sleeper = start()
     wait_until(lambda: times_begun(tmp_path) == 1)
-    sleeper.send_signal(signal.SIGSTOP)
+    put_to_sleep(sleeper, database_url)
     start()
     wait_until(lambda: times_begun(tmp_path) == 2)
 

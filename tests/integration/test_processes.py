@@ -76,9 +76,10 @@ def alive(pid):
 
 def until(condition, what):
     deadline = time.monotonic() + 60
-    while not condition():
+    while not (met := condition()):
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
+    return met
 
 
 class Caller:
@@ -107,11 +108,17 @@ class Caller:
 
     def served_by(self, pids):
         """The process at the other end."""
-        ours, theirs = (f":{end[1]:04X}" for end in (self.http.sock.getsockname(), self.http.sock.getpeername()))
-        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        [inode] = [line[9] for line in lines if line[1].endswith(theirs) and line[2].endswith(ours) and line[3] == "01"]
+        ends = self.http.sock.getpeername(), self.http.sock.getsockname()
+        [inode] = until(lambda: established(*ends), "the connection is not listed")
         [pid] = [pid for pid in pids if f"socket:[{inode}]" in opened_by(pid)]
         return pid
+
+
+def established(local, remote):
+    """The sockets of a connection; while others open and close, the list may show a line twice or leave it out."""
+    ends = [f"{socket.inet_aton(host)[::-1].hex().upper()}:{port:04X}" for host, port in (local, remote)]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {line[9] for line in lines if line[1:4] == [*ends, "01"]}
 
 
 def opened_by(pid):
