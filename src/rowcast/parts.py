@@ -245,6 +245,7 @@ def runner(base: Base, broker: Broker, compute: Compute) -> Runner:
             settings.training_timeout_seconds,
             settings.job_threads,
             settings.file_timeout_seconds,
+            settings.spread_rows if settings.compute_url.startswith("ray:") else None,
         ),
         worker=_worker_name(),
         lease_seconds=settings.lease_seconds,
@@ -340,7 +341,7 @@ def journal(base: Base, stack: ExitStack, ledger: Ledger) -> Journal:
     from rowcast.monitoring.journal import Journal
 
     usage_key = base.installation.usage_key
-    opened = Journal(base.database, base.database.writer(), ledger=ledger, usage_key=usage_key)
+    opened = Journal(base.database.writer(), ledger=ledger, usage_key=usage_key)
     opened.start()
     stack.callback(opened.close)
     return opened

@@ -133,6 +133,24 @@ def test_pages_fit_a_phone_and_every_field_has_its_label(page, url):
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 29)"
 
 
+def test_where_there_is_no_page_a_person_finds_the_way_home_and_a_program_a_problem(page, url):
+    answer = page.goto(f"{url}/no/such/page")
+    assert answer.status == 404
+    assert page.get_by_role("heading", name="There is no such page").is_visible()
+    assert page.get_by_role("link", name="To the first page").get_attribute("href") == "/"
+    page.get_by_role("button", name="Русский").click()
+    assert page.get_by_role("heading", name="Такой страницы нет").is_visible()
+    assert page.url == f"{url}/no/such/page"
+    rather_json = ("*/*", "application/json", "application/json, text/html;q=0.1", "text/html;q=0", "text/html;q=x")
+    for path, accept in [("no/such/page", accept) for accept in rather_json] + [("api/v1/nothing", "text/html")]:
+        answer = httpx2.get(f"{url}/{path}", headers={"Accept": accept}, verify=False)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    answer = httpx2.get(f"{url}/no/such/page", headers={"Accept": "TEXT/HTML, */*;q=0.1"}, verify=False)
+    assert answer.headers["content-type"].startswith("text/html")
+    posted = httpx2.post(f"{url}/no/such/page", headers={"Accept": "text/html"}, verify=False)
+    assert posted.json()["code"] == "not_found"
+
+
 def test_the_language_is_switched_by_a_button(page, url):
     page.goto(f"{url}/sign-in?next=/account")
     page.get_by_role("button", name="Русский").click()

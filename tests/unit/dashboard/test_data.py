@@ -13,10 +13,11 @@ from rowcast.entrypoints.dashboard.pages.train import chosen_columns
 from rowcast.entrypoints.dashboard.pages.train_curves import confusion_rows, importance_rows, line_rows
 from rowcast.entrypoints.dashboard.pages.train_dependence import curves_of, density_rows, point_rows
 from rowcast.entrypoints.dashboard.pages.train_form import differs
-from rowcast.entrypoints.dashboard.pages.train_run import seen
+from rowcast.entrypoints.dashboard.pages.train_run import fold_rows
 from rowcast.entrypoints.dashboard.texts import Texts
+from rowcast.models.recipe import Problem
+from rowcast.models.train.progress import TrainingProgress
 from rowcast.models.views import Hyperparameter
-from rowcast.tasks.views import Task
 
 PAGE = Page(None, Texts("en"), Formats("en"), {})
 
@@ -93,14 +94,18 @@ def test_a_hyperparameter_is_sent_when_it_differs_from_its_default():
     ]  # fmt: skip
 
 
-def test_folds_are_remembered_as_they_go_by():
-    def at(fold, score):
-        progress = {"fraction": 0.1, "message": "", "algorithm": "linear", "fold": fold, "folds": 3, "score": score}
-        return Task(id="1", kind="train", state="running", owner="ada", subject="m", attempts=1, cancel_requested=False,
-                    created_at=datetime.now(UTC), progress=progress)  # fmt: skip
+def test_one_look_at_a_training_shows_every_fold_that_is_done():
+    told = []
+    progress = TrainingProgress(told.append)
+    progress.begin(2, 3, Problem.BINARY)
+    for algorithm, fraction, fold, score in [
+        ("linear", 1.0, 1, 0.7), ("lightgbm", 1.0, 1, 0.8), ("linear", 1.0, 2, 0.75), ("lightgbm", 0.5, 2, None),
+    ]:  # fmt: skip
+        progress.step(algorithm, fraction, fold, score)
 
-    folds = seen(seen({}, at(1, None)), at(1, 0.7))
-    assert seen(seen(folds, at(1, None)), at(2, None)) == {("linear", 1): 0.7, ("linear", 2): None}
+    rows = fold_rows(PAGE, told[-1])
+    assert [[*row.values()] for row in rows] == [["linear", "0.700", "0.750", ""], ["lightgbm", "0.800", "", ""]]
+    assert fold_rows(PAGE, None) == []
 
 
 def test_curves_are_the_figures_of_the_evaluation():

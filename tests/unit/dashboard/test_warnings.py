@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import rowcast.datasets.inference as inference
-import rowcast.models.train as train
 from rowcast.adapters.storage.local import LocalStorage
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.profile.profiling import profile
@@ -16,7 +15,8 @@ from rowcast.datasets.reading.importing import import_table
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.entrypoints.dashboard.formats import Formats
 from rowcast.entrypoints.dashboard.page import Page, plain
-from rowcast.entrypoints.dashboard.telling import remark, said, why_kind, why_left_out
+from rowcast.entrypoints.dashboard.retelling import remark
+from rowcast.entrypoints.dashboard.telling import said, why_kind, why_left_out
 from rowcast.entrypoints.dashboard.texts import Texts, catalogue
 from rowcast.models.recipe import Recipe
 from rowcast.models.train.columns import choose
@@ -120,22 +120,11 @@ def test_why_a_column_was_left_out_is_told_in_every_language(examined, page):
         assert each.reason in why_left_out(page, each.model_copy(update={"code": "", "values": {}})).replace("\\", "")
 
 
-def as_written(node):
-    """A text of the program with {} for each value."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    marks = {-1: "{}", ord("r"): "'{}'"}
-    return "".join(part.value if isinstance(part, ast.Constant) else marks[part.conversion] for part in node.values)
-
-
-def test_remarks_of_a_training_are_known_by_how_the_server_says_them(page):
-    sources = Path(train.__file__).parent.glob("*.py")
-    nodes = [node for path in sources for node in ast.walk(ast.parse(path.read_text()))]
-    written = {as_written(node) for node in nodes if isinstance(node, ast.Constant | ast.JoinedStr)}
-    for key, template in catalogue("en").items():
-        if key.startswith("remark."):
-            assert re.sub(r"\{\w+\}", "{}", template) in written, key
-            names = set(re.findall(r"\{(\w+)\}", template))
-            text = remark(page, template.format(**{name: f"<{name}>" for name in names}))
-            assert in_language(page, text) and all(plain(f"<{name}>") in text for name in names), key
-    assert remark(page, "Something *new*.") == plain("Something *new*.")
+def test_a_column_used_in_spite_of_a_warning_is_remarked_on_in_every_language(examined, page):
+    schema, found = examined
+    choice = choose(Recipe(target="target", include=["same", "empty", "when", "sparse"]), schema, found)
+    assert len(choice.warnings) >= 3
+    for text in choice.warnings:
+        told = remark(page, text)
+        assert in_language(page, told) and told_figures(page, text) <= figures(told)
+        assert page.t.language == "en" or "training" not in told.lower(), told

@@ -50,6 +50,7 @@ def draw(chart: Plot, f: Formats, *, alt_text: str, height: int | None = HEIGHT)
     if height is not None:
         chart = chart.properties(height=height)
     if f.language == "ru":
-        chart = chart.configure(locale={"number": _RUSSIAN_NUMBERS, "time": _RUSSIAN_TIMES})
+        # Vega describes every axis and mark in English; what is shown is told by ``alt_text``.
+        chart = chart.configure(aria=False, locale={"number": _RUSSIAN_NUMBERS, "time": _RUSSIAN_TIMES})
     # Not by altair_chart, which holds it against its schema each time.
     st.vega_lite_chart(chart.to_dict(validate=False), width="stretch", alt=alt_text)

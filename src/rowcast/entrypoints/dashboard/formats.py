@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,6 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 NARROW_SPACE = "\u202f"
 NO_BREAK = "\u00a0"
 NOTHING = "—"
+
+_NUMBER = re.compile(r"[-+]?\d[\d,]*(\.\d+)?%?")
+_POWER = re.compile(r"[-+]?\d(\.\d+)?e[-+]\d\d")
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -29,6 +34,18 @@ class Formats:
         if digits is None and "." in text:
             text = text.rstrip("0").rstrip(".")
         return self._written("0" if text in ("-0", "") else text)
+
+    def change(self, by: float | None, digits: int | None = None) -> str:
+        """By how much something is more or less, with its sign."""
+        return f"{'+' if by and by > 0 else ''}{self.number(by, digits)}"
+
+    def rewritten(self, text: str) -> str:
+        """What a program wrote, such as 12,000, 5.9e+06, 45.3% or 2014-03-10, in this language; other text as it is."""
+        if _DAY.fullmatch(text):
+            return self.day(date.fromisoformat(text))
+        if _POWER.fullmatch(text):
+            return self.number(float(text))
+        return self._written(text.replace("%", f"{NO_BREAK}%")) if _NUMBER.fullmatch(text) else text
 
     def percent(self, share: float | None, digits: int = 1) -> str:
         """12.5 % of a share of 0.125."""

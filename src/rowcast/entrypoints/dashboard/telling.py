@@ -3,14 +3,11 @@ kind or was not learned from."""
 
 from __future__ import annotations
 
-import re
-import string
 from collections.abc import Mapping
 
 from rowcast.datasets.schema import Feature
 from rowcast.datasets.views import TableWarning
 from rowcast.entrypoints.dashboard.page import Page, plain
-from rowcast.entrypoints.dashboard.texts import catalogue
 from rowcast.models.views import LeftOut
 
 Values = Mapping[str, str | int | float]
@@ -34,24 +31,6 @@ def why_left_out(page: Page, left: LeftOut) -> str:
     words = page.t.get(f"warning.{way}") or page.t.get(f"left_out.{way}")
     told = _filled(page, words, {**left.values, "column": left.column})
     return told or f"{plain(left.column)}: {plain(left.reason)}"
-
-
-def remark(page: Page, said: str) -> str:
-    """What a training remarked, as Markdown: known by how the server says it."""
-    for key, template in catalogue("en").items():
-        if key.startswith("remark.") and (found := _pattern(template).fullmatch(said)) and page.t.language != "en":
-            values = {name: plain(value) for name, value in found.groupdict().items()}
-            return page.t(f"remark.{key.removeprefix('remark.')}", **values)
-    return plain(said)
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    """Any text of that form. A value that is told twice is the same both times."""
-    parts, known = [], set()
-    for text, name, _, _ in string.Formatter().parse(template):
-        parts += [re.escape(text), f"(?P={name})" if name in known else f"(?P<{name}>.+?)" if name else ""]
-        known.add(name)
-    return re.compile("".join(parts), re.DOTALL)
 
 
 def bare(markdown: str) -> str:

@@ -12,6 +12,9 @@ from rowcast.entrypoints.dashboard.page import Page
 
 AT_ONCE = 100
 FIGURE_PIXELS = 160
+COMMENT_PIXELS = 140
+AT_SIGN_UP = "sign-up"
+"""What the ledger calls the credits that a user has to begin with."""
 
 
 def show_credits(page: Page) -> None:
@@ -52,7 +55,10 @@ def show_statement(page: Page, lines: Sequence[Transfer], *, whose: bool = False
     if not lines:
         st.caption(page.t("account.no_transfers"))
         return
-    st.dataframe([_row(page, line, whose) for line in lines], hide_index=True)
+    figures = ("account.moved", "account.held", "account.balance_after", "account.count")
+    columns = {page.t(key): st.column_config.TextColumn(alignment="right") for key in figures}
+    columns[page.t("account.comment")] = st.column_config.TextColumn(width=COMMENT_PIXELS)
+    st.dataframe([_row(page, line, whose) for line in lines], hide_index=True, column_config=columns)
 
 
 def _row(page: Page, line: Transfer, whose: bool) -> dict[str, Any]:
@@ -64,8 +70,8 @@ def _row(page: Page, line: Transfer, whose: bool) -> dict[str, Any]:
         t("account.moved"): f.credits(line.available),
         t("account.held"): f.credits(line.held),
         t("account.balance_after"): f.credits(line.balance),
-        t("account.count"): line.count,
+        t("account.count"): f.number(line.count, 0),
         t("account.by"): line.made_by or "—",
-        t("account.comment"): line.comment or "",
+        t("account.comment"): t("account.at_sign_up") if line.comment == AT_SIGN_UP else line.comment or "",
         t("account.reference"): line.reference or "—",
     }

@@ -46,7 +46,7 @@ def show_credits(page: Page) -> None:
 def _top_up(page: Page, name: str) -> None:
     t = page.t
     once = st.session_state.setdefault(ONCE, uuid4().hex)
-    with st.form("administration.top_up", border=True):
+    with st.form("administration.top_up", border=True, height="stretch"):
         amount = st.number_input(t("administration.amount"), value=0, step=100, help=t("administration.amount_help"))
         comment = st.text_input(t("account.comment"), max_chars=500)
         wanted = st.form_submit_button(t("administration.top_up"), type="primary")
@@ -61,7 +61,7 @@ def _top_up(page: Page, name: str) -> None:
 
 def _limit(page: Page, name: str, known: int | None) -> None:
     t = page.t
-    with st.form(f"administration.limit.{name}", border=True):
+    with st.form(f"administration.limit.{name}", border=True, height="stretch"):
         monthly = st.number_input(t("administration.monthly"), 0, value=known, placeholder=t("account.no_limit"))
         wanted = st.form_submit_button(t("administration.save"))
     if wanted:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from rowcast.entrypoints.dashboard.page import Page, plain
-from rowcast.tasks.views import DeadMessage
+from rowcast.tasks.views import DeadMessage, Task
 
 SECONDS = 3.0
+MOST_RUNNING = 20
 
 
 def show_queue(page: Page) -> None:
@@ -44,10 +45,25 @@ def _show(page: Page) -> None:
             )
         else:
             st.info(t("administration.idle"), icon=":material/bedtime:")
+        if running := page.client.tasks.list(state="running", limit=MOST_RUNNING):
+            st.markdown(f"**{t('administration.at_work')}**")
+            st.dataframe([_at_work(page, task) for task in running], hide_index=True)
         if figures.dead is None:
             st.warning(t("administration.no_broker"))
         for letter in figures.dead or ():
             _show_dead(page, letter)
+
+
+def _at_work(page: Page, task: Task) -> dict[str, str]:
+    """What a worker has in hand, whose it is, and how far it is."""
+    t, f = page.t, page.f
+    return {
+        t("history.kind"): t.get(f"history.kinds.{task.kind}") or task.kind,
+        t("history.subject"): task.subject,
+        t("history.caller"): task.owner,
+        t("administration.since"): f.moment(task.started_at),
+        t("administration.progress"): f.percent(task.progress.fraction if task.progress else 0.0, 0),
+    }
 
 
 def _show_dead(page: Page, letter: DeadMessage) -> None:

@@ -24,15 +24,16 @@ def show(page: Page) -> None:
     t = page.t
     st.title(t("home.title"))
     if under_way(EXAMPLE):
-        st.write(t("home.example_runs"))
         with page.attempt():
             if finished(page, EXAMPLE):
                 outcome(EXAMPLE)
                 page.forget()
+            else:
+                st.caption(t("home.example_runs"))
     models = page.recall("models", page.client.models.list)
     if models:
         _served(page, models)
-    else:
+    elif not under_way(EXAMPLE):
         _begin(page)
     _tasks(page)
     _standing(page)
@@ -49,8 +50,8 @@ def _begin(page: Page) -> None:
         st.write(t("home.begin_text"))
         first, second = st.columns(2)
         if first.button(t("home.example"), type="primary", icon=":material/play_arrow:", width="stretch"):
-            client = page.client
-            begin(EXAMPLE, lambda report: load_and_train(client, report))
+            client, language = page.client, t.language
+            begin(EXAMPLE, lambda report: load_and_train(client, report, language))
             st.rerun()
         with second:
             page.link("data", t("home.own_table"), icon=":material/upload_file:")

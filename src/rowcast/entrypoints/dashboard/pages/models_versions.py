@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.pages.models_card import card_of
 from rowcast.entrypoints.dashboard.pages.models_choice import version_of
 from rowcast.entrypoints.dashboard.pages.models_compare import Change, MetricChange, change_of
 from rowcast.entrypoints.dashboard.pages.train_compare import compare, shown
@@ -17,9 +17,6 @@ from rowcast.models.views import Model, ModelVersion, ModelVersionDetail
 
 CHAMPION = "champion"
 MOST_METRICS = 4
-
-_HEADINGS = re.compile("^##?(?= )", re.MULTILINE)
-"""Of a card, which are smaller on a page that has headings of its own."""
 
 
 def show_versions(page: Page, model: Model, may_change: bool) -> None:
@@ -97,14 +94,12 @@ def _show_version(page: Page, model: Model, detail: ModelVersionDetail, may_chan
             t("models.export"), f"/api/v1/models/{model.name}/versions/{detail.number}/export",
             icon=":material/download:",
         )  # fmt: skip
-        if detail.tracking is not None and detail.tracking.url:
-            st.link_button(t("models.mlflow"), detail.tracking.url, icon=":material/open_in_new:")
         removable = may_change and not detail.aliases
         if removable and st.button(t("models.delete"), icon=":material/delete:", key="models.delete"):
             title = t("models.delete_title", number=detail.number)
             st.dialog(title)(_confirm_deletion)(page, model, detail.number)
     with st.expander(t("models.card"), icon=":material/description:"):
-        st.markdown(_HEADINGS.sub("###", detail.card))
+        st.markdown(card_of(page, detail))
     with st.expander(t("models.trained_with"), icon=":material/tune:"):
         names = detail.hyperparameters.items()
         rows = [{t("models.hyperparameter"): plain(name), t("models.value"): plain(value)} for name, value in names]
@@ -129,10 +124,10 @@ def _compared(page: Page, each: MetricChange) -> dict[str, str]:
     difference = each.difference
     return {
         t("models.metric"): plain(_named(page, each.name)),
+        t("models.judged"): verdict,  # before the figures, which on a phone reach out of the picture
         t("models.now"): "—" if each.now is None else shown(page, each.now),
         t("models.then"): "—" if each.then is None else shown(page, each.then),
-        t("models.difference"): "—" if difference is None else f"{difference:+.3f}".replace("-", "−"),
-        t("models.judged"): verdict,
+        t("models.difference"): page.f.change(difference, 3),
     }
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from rowcast.client.answers import failure_of
 from rowcast.datasets.ports import Progress
 from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.models.decide.policy import Color
 from rowcast.scoring.views import FilePredictions
 from rowcast.tasks.views import Task, TaskState
 
@@ -26,6 +27,9 @@ SEEN = "predict.ended"
 FIRST_ROWS = 20
 ROWS_TO_LOOK_INTO = 50_000
 """A larger file is not fetched for its first rows: it can be saved."""
+
+OURS, PROBABILITY = "rowcast_", "probability_"
+COLORS: tuple[Color, ...] = ("green", "yellow", "red")
 
 
 def show_file(page: Page, reference: str, price: int) -> None:
@@ -113,13 +117,22 @@ def show_result(page: Page, task: Task) -> None:
     if result.row_count > ROWS_TO_LOOK_INTO:
         st.caption(t("predict.file_too_large"))
         return
-    shown = page.recall(f"predict.rows.{task.id}", lambda: first_rows(page, task, result), seconds=3600.0)
+    made, shown = page.recall(f"predict.rows.{task.id}", lambda: first_rows(page, task, result), seconds=3600.0)
     st.caption(t("predict.file_first", rows=f.number(len(shown))))
-    st.dataframe(shown, hide_index=True)
+    st.dataframe(shown, hide_index=True, column_config={name: title_of(page, name) for name in made})
 
 
-def first_rows(page: Page, task: Task, result: FilePredictions) -> pl.DataFrame:
-    """The first rows of the file with the predictions, those columns first, as they are written."""
+def title_of(page: Page, column: str) -> str:
+    """The title of a column that was answered, in the visitor's words."""
+    name = column.removeprefix(OURS)
+    if name.startswith(PROBABILITY):
+        return page.t("predict.probability_of", of=name.removeprefix(PROBABILITY))
+    return page.t.get(f"predict.column.{name}") or column
+
+
+def first_rows(page: Page, task: Task, result: FilePredictions) -> tuple[list[str], pl.DataFrame]:
+    """The columns that were answered, and the first rows of the file with these columns first, as they are written but
+    for the colours."""
     import polars as pl
 
     with tempfile.TemporaryDirectory() as folder:
@@ -131,5 +144,11 @@ def first_rows(page: Page, task: Task, result: FilePredictions) -> pl.DataFrame:
                 head = file.readline()
             delimiter = max(",;\t|", key=head.count)
             frame = pl.read_csv(path, n_rows=FIRST_ROWS, infer_schema=False, separator=delimiter, encoding="utf8-lossy")
-    made = max((place for place, name in enumerate(frame.columns) if name.startswith("prediction")), default=0)
-    return frame.select([*frame.columns[made:], *frame.columns[:made]])
+    # Answers come last, and a name that the file has already is told from it by this beginning.
+    made = max(
+        (place for place, name in enumerate(frame.columns) if name.removeprefix(OURS) == "prediction"), default=0
+    )
+    answered = frame.columns[made:]
+    colors = {color: page.t(f"predict.color.{color}") for color in COLORS}
+    decided = [pl.col(name).replace(colors) for name in answered if name.removeprefix(OURS) == "decision"]
+    return answered, frame.with_columns(decided).select([*answered, *frame.columns[:made]])

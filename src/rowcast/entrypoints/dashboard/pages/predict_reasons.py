@@ -92,7 +92,7 @@ def signed(step: Step, f: Formats) -> str:
     """What the bar adds, with its sign; where it stands, of both ends."""
     if step.part in ("base", "score"):
         return f.number(step.end, 2)
-    return f"{'+' if step.amount > 0 else ''}{f.number(step.amount, 2)}"
+    return f.change(step.amount, 2)
 
 
 def sentence(page: Page, explanation: Explanation, reason: Reason) -> str:

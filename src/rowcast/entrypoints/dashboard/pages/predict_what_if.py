@@ -106,10 +106,9 @@ def _by(page: Page, prediction: Prediction, difference: float | None) -> str | N
     """By how much it is more or less: in points of a probability."""
     if difference is None:
         return None
-    sign = "+" if difference > 0 else ""
     if prediction.probability is None:
-        return f"{sign}{page.f.number(difference)}"
-    return page.t("predict.points", size=f"{sign}{page.f.number(difference * 100, 1)}")
+        return page.f.change(difference)
+    return page.t("predict.points", size=page.f.change(difference * 100, 1))
 
 
 def _slider(page: Page, feature: Feature, value: Any, key: str) -> Any:

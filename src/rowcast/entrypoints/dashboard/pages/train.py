@@ -13,8 +13,8 @@ from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages.data_report import profile_of
 from rowcast.entrypoints.dashboard.pages.train_compare import show_comparison
 from rowcast.entrypoints.dashboard.pages.train_form import Knobs, ask_hyperparameters, ask_more, ask_work
-from rowcast.entrypoints.dashboard.pages.train_run import TASK, show_task
-from rowcast.entrypoints.dashboard.tasks import show_running
+from rowcast.entrypoints.dashboard.pages.train_run import show_going, show_made
+from rowcast.entrypoints.dashboard.tasks import followed, show_followed, show_running, slot_of
 from rowcast.entrypoints.dashboard.telling import bare, said
 
 LISTED_SECONDS = 30.0
@@ -24,12 +24,10 @@ def show(page: Page) -> None:
     """A new training, or a comparison of what there is; what runs is followed on top."""
     t = page.t
     st.title(t("train.title"))
-    task_id = st.session_state.get(TASK) or st.query_params.get("task")
-    if task_id:
-        st.query_params["task"] = task_id
-        show_task(page, task_id)
+    if task_id := followed("train"):
+        show_followed(page, "train", task_id, show_going, show_made)
         return
-    show_running(page, "train", TASK)
+    show_running(page, "train")
     ways = {"new": t("train.new"), "compare": t("train.compare")}
     way = st.segmented_control(
         t("train.what"), list(ways), default="new", required=True, format_func=ways.__getitem__, key="train.way",
@@ -172,5 +170,5 @@ def _start(
             **asked,
         )
         page.forget("tasks")
-        st.session_state[TASK] = task.id
+        st.session_state[slot_of("train")] = task.id
         st.rerun()

@@ -12,13 +12,13 @@ import streamlit as st
 from rowcast.entrypoints.dashboard.charts import NAMES, draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
 from rowcast.entrypoints.dashboard.pages import train_curves as curves
+from rowcast.entrypoints.dashboard.pages.models_choice import version_of
 from rowcast.entrypoints.dashboard.pages.train_dependence import show_dependence
 from rowcast.entrypoints.dashboard.tabs import show_open_tab
 from rowcast.entrypoints.dashboard.theme import BLUE, SERIES
 from rowcast.models.recipe import Problem
 from rowcast.models.views import Metric, ModelVersion, ModelVersionDetail, TrainingResult
 
-VERSION_SECONDS = 3600.0
 MOST_COMPARED = 6
 """Versions that are told apart by colour."""
 
@@ -46,7 +46,7 @@ def show_comparison(page: Page) -> None:
 
 def compare(page: Page, model: str, numbers: Sequence[int]) -> None:
     """The figures of these versions, and their curves."""
-    versions = [_version(page, model, number) for number in numbers[:MOST_COMPARED]]
+    versions = [version_of(page, f"{model}@{number}") for number in numbers[:MOST_COMPARED]]
     if not versions:
         return
     st.subheader(page.t("train.comparison"))
@@ -55,12 +55,16 @@ def compare(page: Page, model: str, numbers: Sequence[int]) -> None:
     alike = [version for version in versions if version.problem is versions[0].problem]
     _primary(page, alike)
     _curves(page, alike)
+    _runs(page, versions)
 
 
-def _version(page: Page, model: str, number: int) -> ModelVersionDetail:
-    return page.recall(
-        f"models.{model}.{number}", lambda: page.client.models.version(model, number), seconds=VERSION_SECONDS
-    )
+def _runs(page: Page, versions: Sequence[ModelVersionDetail]) -> None:
+    """Links to the versions' runs in MLflow, where it has them and people can open it."""
+    with st.container(horizontal=True):
+        for version in versions:
+            if version.tracking is not None and version.tracking.url:
+                label = page.t("train.mlflow", version=plain(title_of(version)))
+                st.link_button(label, version.tracking.url, icon=":material/open_in_new:")
 
 
 def title_of(version: ModelVersion) -> str:
@@ -87,6 +91,17 @@ def metric_table(page: Page, versions: Sequence[ModelVersion]) -> list[dict[str,
             row[title_of(version)] = shown(page, metrics[name]) if name in metrics else "—"
         rows.append(row)
     return rows
+
+
+def show_ways_on(page: Page, result: TrainingResult) -> None:
+    """Whether the best of it serves, and where to go from here."""
+    t = page.t
+    if result.promoted:
+        st.write(t("train.promoted", version=result.best_version))
+    with st.container(horizontal=True):
+        if result.promoted:
+            page.link("predict", t("train.predict"), icon=":material/online_prediction:", model=result.model)
+        page.link("models", t("train.to_models"), icon=":material/workspaces:", model=result.model)
 
 
 def show_candidates(page: Page, result: TrainingResult) -> None:
@@ -123,11 +138,11 @@ def _primary(page: Page, versions: Sequence[ModelVersion]) -> None:
         return
     metric = next(version.metrics[0].name for version in versions if version.metrics)
     name = page.t.get(f"metric.{metric}") or metric
-    base = alt.Chart(table(rows)).encode(y=alt.Y("version:N", sort=None, title=None))
-    along = alt.X("low:Q", title=name, scale=alt.Scale(zero=False))
+    base = alt.Chart(table(rows)).encode(y=alt.Y("version:N", sort=None, title=None, axis=NAMES))
+    along = alt.X("low:Q", title=name, scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=6))
     ranges = base.mark_rule(strokeWidth=3, color=BLUE).encode(x=along, x2="high:Q")
     points = base.mark_point(filled=True, size=90, color=BLUE, opacity=1).encode(x="value:Q")
-    draw(alt.layer(ranges, points), page.f, alt_text=name, height=BAR_PIXELS * len(rows) + 60)
+    draw(alt.layer(ranges, points), page.f, alt_text=name, height=BAR_PIXELS * len(rows) + 90)
 
 
 @st.fragment

@@ -11,6 +11,7 @@ import streamlit as st
 from rowcast.datasets.schema import Kind
 from rowcast.datasets.views import DatasetVersionDetail
 from rowcast.entrypoints.dashboard.page import Page, plain
+from rowcast.entrypoints.dashboard.retelling import about_algorithm
 from rowcast.models.recipe import Preset
 from rowcast.models.views import Algorithm, Hyperparameter
 
@@ -53,7 +54,7 @@ def ask_hyperparameters(page: Page, algorithms: Sequence[Algorithm]) -> Knobs:
         if not algorithm.hyperparameters:
             continue
         with st.expander(page.t("train.hyperparameters", algorithm=plain(algorithm.title))):
-            st.caption(plain(algorithm.description))
+            st.caption(about_algorithm(page, algorithm.description))
             values = _fields(page, algorithm)
         different = {knob.name: values[knob.name] for knob in algorithm.hyperparameters if differs(knob, values)}
         if different:
@@ -78,7 +79,7 @@ def _fields(page: Page, algorithm: Algorithm) -> dict[str, Any]:
 
 
 def _field(page: Page, key: str, knob: Hyperparameter) -> Any:
-    told = plain(knob.description)
+    told = about_algorithm(page, knob.description)
     match knob.type:
         case "boolean":
             return st.toggle(knob.name, value=bool(knob.default), help=told, key=key)

@@ -10,8 +10,8 @@ import streamlit as st
 from rowcast.datasets.schema import TRAINABLE, Kind
 from rowcast.datasets.views import Dataset, DatasetVersionDetail
 from rowcast.entrypoints.dashboard.page import Page
-from rowcast.entrypoints.dashboard.pages.tune_run import TASK, show_task
-from rowcast.entrypoints.dashboard.tasks import show_running
+from rowcast.entrypoints.dashboard.pages.tune_run import show_every_trial, show_going, show_made
+from rowcast.entrypoints.dashboard.tasks import followed, show_followed, show_running, slot_of
 
 LISTED_SECONDS = 30.0
 BUDGETS = (60, 300, 600, 1800, 3600)
@@ -22,13 +22,12 @@ def show(page: Page) -> None:
     """A new search; what runs is followed on top."""
     t = page.t
     st.title(t("tune.title"))
-    task_id = st.session_state.get(TASK) or st.query_params.get("task")
-    if task_id:
-        st.query_params["task"] = task_id
-        show_task(page, task_id)
+    if task_id := followed("tune"):
+        if show_followed(page, "tune", task_id, show_going, show_made):
+            show_every_trial(page, task_id)
         return
     st.caption(t("tune.about"))
-    show_running(page, "tune", TASK)
+    show_running(page, "tune")
     tables = page.recall("datasets", page.client.datasets.list, seconds=LISTED_SECONDS)
     if not tables:
         st.info(t("train.no_table"), icon=":material/info:")
@@ -98,5 +97,5 @@ def _start(page: Page, asked: dict[str, Any]) -> None:
     with page.attempt():
         task = page.client.tune(**asked)
         page.forget("tasks")
-        st.session_state[TASK] = task.id
+        st.session_state[slot_of("tune")] = task.id
         st.rerun()

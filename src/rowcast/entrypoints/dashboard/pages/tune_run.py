@@ -8,61 +8,28 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from rowcast.client.answers import failure_of
 from rowcast.entrypoints.dashboard.charts import draw, table
 from rowcast.entrypoints.dashboard.page import Page, plain
-from rowcast.entrypoints.dashboard.pages.train_compare import shown
-from rowcast.entrypoints.dashboard.tasks import leave, state_of, subject_of
-from rowcast.entrypoints.dashboard.telling import remark
+from rowcast.entrypoints.dashboard.pages.train_compare import show_ways_on, shown
+from rowcast.entrypoints.dashboard.retelling import remark
+from rowcast.entrypoints.dashboard.telling import bare
 from rowcast.entrypoints.dashboard.theme import BLUE, GREY, ORANGE
-from rowcast.entrypoints.dashboard.work import show_progress
 from rowcast.models.tune.views import TrialResult, TuningResult, most_folds
-from rowcast.tasks.views import Task, TaskState
+from rowcast.tasks.views import Task
 
-TASK = "tune.task"
-"""Where the tab keeps which search it follows."""
-
-LOOK_SECONDS = 2.0
 SCORE_DIGITS = 4
 
 
-def show_task(page: Page, task_id: str) -> None:
-    """The search that the page follows."""
-    task: Task = page.recall(f"tasks.{task_id}", lambda: page.client.tasks.get(task_id), seconds=0.0)
-    if not task.state.final:
-        _follow(page, task_id)
-        return
-    if st.button(page.t("tune.another"), icon=":material/add:", key="tune.another"):
-        leave(page, TASK)
-    match task.state:
-        case TaskState.SUCCEEDED:
-            _result(page, TuningResult.model_validate(task.result))
-        case TaskState.CANCELLED:
-            st.info(page.t("tune.cancelled"), icon=":material/info:")
-        case _:
-            page.tell(failure_of(task.error))
-    _trials(page, page.recall(f"trials.{task_id}", lambda: page.client.tasks.trials(task_id), seconds=3600.0))
-
-
-@st.fragment(run_every=LOOK_SECONDS)
-def _follow(page: Page, task_id: str) -> None:
-    t = page.t
-    task = page.client.tasks.get(task_id)
-    if task.state.final:
-        page.forget("tasks", "models")
-        st.rerun()
-    st.markdown(f"{state_of(page, task)} {subject_of(page, task)}")
-    if task.state is TaskState.QUEUED and task.progress is None:
-        st.progress(0.0, t("train.waits"))
-    else:
-        show_progress(page, task.progress)
-    trials = page.client.tasks.trials(task_id)
+def show_going(page: Page, task: Task) -> None:
+    """The trials that there were so far."""
+    trials = page.client.tasks.trials(task.id)
     _standing(page, trials)
-    if st.button(t("train.cancel"), icon=":material/cancel:", disabled=task.cancel_requested, key="tune.cancel"):
-        page.client.tasks.cancel(task)
-    if task.cancel_requested:
-        st.caption(t("train.cancelling"))
     _trials(page, trials)
+
+
+def show_every_trial(page: Page, task_id: str) -> None:
+    """The trials of a search that has ended, however it did."""
+    _trials(page, page.recall(f"trials.{task_id}", lambda: page.client.tasks.trials(task_id), seconds=3600.0))
 
 
 def _standing(page: Page, trials: Sequence[TrialResult]) -> None:
@@ -128,11 +95,16 @@ def _plot(page: Page, trials: Sequence[TrialResult]) -> None:
             y=up,
             color=alt.Color("ended:N", title=None, scale=colors, legend=alt.Legend(orient="top")),
             shape=alt.Shape("ended:N", legend=None),
-            tooltip=[alt.Tooltip("trial:Q", title=t("tune.trial")), "algorithm:N", "score:Q"],
+            tooltip=[
+                alt.Tooltip("trial:Q", title=t("tune.trial")),
+                alt.Tooltip("algorithm:N", title=t("train.algorithm")),
+                alt.Tooltip("score:Q", title=t("tune.score"), format=".4f"),
+            ],
         )
     )
     line = alt.Chart(data).mark_line(interpolate="step-after", color=ORANGE, strokeWidth=2).encode(x=across, y="best:Q")
     draw(alt.layer(points, line), page.f, alt_text=t("tune.plot"))
+    st.caption(t("tune.plot"))
 
 
 def _line(page: Page, trial: TrialResult, folds: int) -> dict[str, str]:
@@ -149,8 +121,10 @@ def _line(page: Page, trial: TrialResult, folds: int) -> dict[str, str]:
 
 
 def ended(page: Page, trial: TrialResult, folds: int) -> str:
-    """Of a trial that was given up also on how few folds, for its score is of those alone."""
+    """Of a trial that was given up also on how few folds, for its score is of those alone; of one that failed, why."""
     state, done = page.t(f"tune.state.{trial.state}"), len(trial.fold_scores)
+    if trial.failure is not None:
+        return f"{state}: {bare(remark(page, trial.failure.message))}"
     return page.t("tune.folds", state=state, done=done, all=folds) if trial.state == "pruned" and done else state
 
 
@@ -160,25 +134,25 @@ def _prepared(page: Page, trial: TrialResult) -> str:
     told = [t("tune.clipped")] if trial.outliers == "clip" else []
     told += [t("tune.balanced")] if trial.imbalance == "balanced" else []
     if trial.selection is not None:
-        told.append(t("tune.selected", share=f.percent(trial.selection.keep, 0), method=trial.selection.method))
+        method = t(f"tune.method.{trial.selection.method}")
+        told.append(t("tune.selected", share=f.percent(trial.selection.keep, 0), method=method))
     return ", ".join(told)
 
 
-def _result(page: Page, result: TuningResult) -> None:
+def show_made(page: Page, task: Task) -> None:
+    """What was chosen, and how good it is."""
+    result = TuningResult.model_validate(task.result)
     t, f, study = page.t, page.f, result.study
     st.success(
         t("tune.found", model=plain(result.model), version=result.best_version, trials=f.number(study.trials, 0)),
         icon=":material/task_alt:",
     )
-    if result.promoted:
-        st.write(t("train.promoted", version=result.best_version))
-        page.link("predict", t("train.predict"), icon=":material/online_prediction:", model=result.model)
-    page.link("models", t("train.to_models"), icon=":material/workspaces:", model=result.model)
+    show_ways_on(page, result)
     shares = [t("tune.share", trial=f.number(each.trial, 0), share=f.percent(each.weight, 0)) for each in study.chosen]
     st.markdown(f"**{t('tune.chosen')}** {', '.join(shares)}")
     st.subheader(t("tune.estimate"))
     st.caption(t("tune.honest", held_out=f.number(study.held_out_rows, 0), searched=f.number(study.searched_rows, 0)))
-    st.dataframe(estimate_rows(page, result), hide_index=True)
+    st.dataframe(estimate_rows(page, result), hide_index=True, height="content")
     if said := beaten(page, result):
         st.info(said, icon=":material/info:")
     for warning in result.warnings:

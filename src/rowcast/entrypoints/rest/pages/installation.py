@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from rowcast.entrypoints.rest.pages import account, joining, providers, signing
+from rowcast.entrypoints.rest.pages import absent, account, joining, providers, signing
 from rowcast.entrypoints.rest.pages.rendering import templates
 
 ASSETS = "/assets"
@@ -21,3 +21,4 @@ def install(app: FastAPI) -> None:
     app.mount(ASSETS, StaticFiles(directory=Path(__file__).parent / "assets"), name="assets")
     for router in ROUTERS:
         app.include_router(router)
+    absent.install(app)

@@ -11,6 +11,12 @@ LANGUAGES: Mapping[str, str] = {ENGLISH: "English", RUSSIAN: "Русский"}
 """By what browsers call them, as their speakers do."""
 
 WORDS: Mapping[str, tuple[str, str]] = {
+    "absent": ("There is no such page", "Такой страницы нет"),
+    "absent_home": ("To the first page", "На главную"),
+    "absent_text": (
+        "Nothing is at this address. Check it for a slip of the pen, or begin at the first page.",
+        "По этому адресу ничего нет. Проверьте, нет ли в нём ошибки, или начните с главной страницы.",
+    ),
     "account": ("Your account", "Ваша учётная запись"),
     "api_docs": ("API documentation", "Документация API"),
     "ask_administrator": (
