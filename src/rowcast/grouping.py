@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -38,51 +39,24 @@ class Wording(NamedTuple):
     fault: tuple[str, str]
 
 
-class _Waiting(NamedTuple):
-    request: Any
-    size: int
-    future: asyncio.Future[Any] | Future[Any] | _Place
-    loop: asyncio.AbstractEventLoop | None
+class _Waiting:
+    """Requests that were handed over together: once each has a result, or an error, ``told`` is called with them all,
+    by ``loop`` if there is one. ``over`` says of a request, by its place, that nobody waits for it."""
 
+    __slots__ = ("loop", "outcomes", "over", "requests", "told")
 
-class _Several:
-    """Requests that were handed over together: once each has a result, or an error, all are told. ``over`` says of a
-    request, by its place, that nobody waits for it."""
-
-    __slots__ = ("_left", "_told", "outcomes", "over")
-
-    def __init__(self, count: int, told: Callable[[list[Any]], None], over: Callable[[int], bool]) -> None:
-        self.outcomes: list[Any] = [None] * count
+    def __init__(
+        self,
+        requests: Sequence[Any],
+        told: Callable[[list[Any]], None],
+        over: Callable[[int], bool],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        self.requests = requests
+        self.told = told
         self.over = over
-        self._left = count
-        self._told = told
-
-    def settled(self) -> None:
-        self._left -= 1
-        if not self._left:
-            self._told(self.outcomes)
-
-
-class _Place:
-    """That of one of several, in the manner of a future."""
-
-    __slots__ = ("_place", "_several")
-
-    def __init__(self, several: _Several, place: int) -> None:
-        self._several = several
-        self._place = place
-
-    def cancelled(self) -> bool:
-        return self._several.over(self._place)
-
-    def done(self) -> bool:
-        return False
-
-    def set_result(self, outcome: Any) -> None:
-        self._several.outcomes[self._place] = outcome
-        self._several.settled()
-
-    set_exception = set_result
+        self.loop = loop
+        self.outcomes: list[Any] = [Cancelled(*GIVEN_UP)] * len(requests)
 
 
 class Grouping(Generic[Request, Result]):
@@ -112,7 +86,7 @@ class Grouping(Generic[Request, Result]):
         self._max_waiting_bytes = max_waiting_bytes
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
-        self._waiting_bytes = 0
+        self._count = self._waiting_bytes = 0
         self._closed = False
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -120,7 +94,7 @@ class Grouping(Generic[Request, Result]):
     @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""
-        return len(self._waiting)
+        return self._count
 
     def start(self) -> None:
         """Begin to handle requests. To be called once."""
@@ -142,7 +116,7 @@ class Grouping(Generic[Request, Result]):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        if self._hand_over([_Waiting(request, self._size(request), future, loop)]):
+        if self._hand_over(_Waiting([request], partial(_resolve, future), lambda place: future.cancelled(), loop)):
             self._wake_soon(loop)
         return await future
 
@@ -159,12 +133,7 @@ class Grouping(Generic[Request, Result]):
             Unavailable: too many wait, or the server is stopping.
         """
         loop = asyncio.get_running_loop()
-        several = _Several(len(requests), told, over)
-        waiting = [
-            _Waiting(request, self._size(request), _Place(several, place), loop)
-            for place, request in enumerate(requests)
-        ]
-        if self._hand_over(waiting):
+        if self._hand_over(_Waiting(requests, told, over, loop)):
             self._wake_soon(loop)
 
     def _wake_soon(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -175,7 +144,7 @@ class Grouping(Generic[Request, Result]):
     def ask_now(self, request: Request) -> Result:
         """The same for threads: see ``ask``."""
         future: Future[Result] = Future()
-        self._hand_over([_Waiting(request, self._size(request), future, None)])
+        self._hand_over(_Waiting([request], partial(_resolve, future), _going_on, None))
         self._wake.put(None)
         return future.result()
 
@@ -185,20 +154,21 @@ class Grouping(Generic[Request, Result]):
         Raises:
             Unavailable: too many wait, or the server is stopping.
         """
-        self._hand_over([_Waiting(request, self._size(request), Future(), None)])
+        self._hand_over(_Waiting([request], lambda outcomes: None, _going_on, None))
         self._wake.put(None)
 
-    def _hand_over(self, requests: Sequence[_Waiting]) -> bool:
+    def _hand_over(self, waiting: _Waiting) -> bool:
         """Let the requests wait for the thread; whether they are the first that do."""
-        size = sum(waiting.size for waiting in requests)
+        size = sum(map(self._size, waiting.requests))
         with self._lock:
             if self._closed:
                 raise Unavailable(*CLOSED)
             idle = not self._waiting
-            too_many = len(self._waiting) >= self._max_waiting
+            too_many = self._count >= self._max_waiting
             if too_many or (not idle and self._waiting_bytes + size > self._max_waiting_bytes):
                 raise Unavailable(*self._wording.full)
-            self._waiting += requests
+            self._waiting.append(waiting)
+            self._count += len(waiting.requests)
             self._waiting_bytes += size
         return idle
 
@@ -212,60 +182,73 @@ class Grouping(Generic[Request, Result]):
             if closed:
                 return
 
-    def _settle(self, alone: _Waiting | None = None) -> None:
-        """Handle that request, or all that wait, and tell whoever waits how that went."""
-        group = [] if alone is None else [alone]
+    def _settle(self) -> None:
+        """Handle all that wait, and tell whoever waits how that went."""
+        taken: list[_Waiting] = []
+        group: list[tuple[_Waiting, int]] = []
 
         def take() -> list[Request]:
-            if not group:
-                group.extend(self._taken())
-            return [waiting.request for waiting in group]
+            if not taken:
+                taken.extend(self._taken())
+                group.extend((one, place) for one in taken for place in range(len(one.requests)) if not one.over(place))
+            return [one.requests[place] for one, place in group]
 
+        for (one, place), outcome in zip(group, self._handled(take), strict=True):
+            one.outcomes[place] = outcome
+        _tell(taken)
+
+    def _handled(self, take: Callable[[], Sequence[Request]]) -> Sequence[Result | RowcastError]:
+        """What becomes of the requests that are taken, whatever goes wrong."""
         try:
-            outcomes = self._handle(take)
+            return self._handle(take)
         except Unavailable as error:
-            outcomes = [error] * len(take())
+            return [error] * len(take())
         except Exception as error:  # noqa: BLE001  (without this thread nobody would be answered any more)
+            group = take()
             # The type only: the text of a database's exception has the values of its statement.
-            log.error("%s: %s with %d requests", self._name, type(error).__name__, len(take()))
-            if len(group) > 1:
-                for waiting in group:
-                    self._settle(waiting)
-                return
-            outcomes = [error if isinstance(error, RowcastError) else Internal(*self._wording.fault)]
-        _tell(group, outcomes)
+            log.error("%s: %s with %d requests", self._name, type(error).__name__, len(group))
+            if len(group) == 1:
+                return [error if isinstance(error, RowcastError) else Internal(*self._wording.fault)]
+            return [outcome for request in group for outcome in self._handled(partial(list, (request,)))]
 
     def _taken(self) -> list[_Waiting]:
-        """All that wait, who do so no longer, but for those who have given up: nothing is done for them."""
+        """All that wait, who do so no longer."""
         with self._lock:
-            group, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        going_on: list[_Waiting] = []
-        given_up: list[_Waiting] = []
-        for waiting in group:
-            (given_up if waiting.future.cancelled() else going_on).append(waiting)
-        _tell(given_up, [Cancelled(*GIVEN_UP)] * len(given_up))
-        return going_on
+            taken, self._waiting = self._waiting, []
+            self._count = self._waiting_bytes = 0
+        return taken
 
 
-def _tell(group: Sequence[_Waiting], outcomes: Sequence[Any]) -> None:
+def _going_on(place: int) -> bool:
+    """A thread waits until it is answered."""
+    return False
+
+
+def _tell(taken: Sequence[_Waiting]) -> None:
     """Let all who wait go on, with one call into each event loop."""
-    loops: dict[asyncio.AbstractEventLoop, list[tuple[Any, Any]]] = {}
-    for waiting, outcome in zip(group, outcomes, strict=True):
+    loops: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
+    for waiting in taken:
         if waiting.loop is None:
-            _resolve([(waiting.future, outcome)])
+            waiting.told(waiting.outcomes)
         else:
-            loops.setdefault(waiting.loop, []).append((waiting.future, outcome))
-    for loop, resolved in loops.items():
+            loops.setdefault(waiting.loop, []).append(waiting)
+    for loop, several in loops.items():
         with suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-            loop.call_soon_threadsafe(_resolve, resolved)
+            loop.call_soon_threadsafe(_tell_all, several)
 
 
-def _resolve(resolved: Sequence[tuple[Any, Any]]) -> None:
-    for future, outcome in resolved:
-        if future.done():  # the caller went away meanwhile
-            continue
-        if isinstance(outcome, RowcastError):
-            # An exception of each caller's own: one that is raised in many places gathers all their tracebacks.
-            future.set_exception(type(outcome)(outcome.code, outcome.message, outcome.problems, **outcome.details))
-        else:
-            future.set_result(outcome)
+def _tell_all(several: Sequence[_Waiting]) -> None:
+    for waiting in several:
+        waiting.told(waiting.outcomes)
+
+
+def _resolve(future: asyncio.Future[Any] | Future[Any], outcomes: Sequence[Any]) -> None:
+    """Give its one outcome to whoever awaits it."""
+    (outcome,) = outcomes
+    if future.done():  # the caller went away meanwhile
+        return
+    if isinstance(outcome, RowcastError):
+        # An exception of each caller's own: one that is raised in many places gathers all their tracebacks.
+        future.set_exception(type(outcome)(outcome.code, outcome.message, outcome.problems, **outcome.details))
+    else:
+        future.set_result(outcome)

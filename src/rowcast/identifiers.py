@@ -15,7 +15,14 @@ _EARLIEST, _LATEST = 0, 2**48 - 1
 
 
 def new_timed_id() -> str:
-    return f"{(time.time_ns() << 12) // 1_000_000:015x}{os.urandom(9).hex()[1:]}"
+    return new_timed_ids(1)[0]
+
+
+def new_timed_ids(count: int) -> list[str]:
+    """So many of one moment, in their order; what is random is drawn for all at once."""
+    moment = f"{(time.time_ns() << 12) // 1_000_000:015x}"
+    drawn = os.urandom(9 * count).hex()
+    return sorted([f"{moment}{drawn[start + 1 : start + 18]}" for start in range(0, 18 * count, 18)])
 
 
 def moment_of(timed_id: str) -> datetime:

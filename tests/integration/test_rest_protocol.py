@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 
@@ -78,6 +79,44 @@ def test_headers_without_end_are_cut_off(address):
                 connection.sendall(b"a" * HEAD_BYTES)
                 sent += HEAD_BYTES
     assert sent < 1000 * HEAD_BYTES
+
+
+@pytest.mark.parametrize("cut", [None, 30, -20, -3], ids=["one piece", "in the head", "before the body", "in the body"])
+def test_who_asks_for_another_protocol_is_answered_in_this_one_with_their_body(address, cut):
+    body = b"GET / HTTP/1.1\r\n\r\n"
+    head = b"POST /v1/nothing?a=%20 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    request = head + b"HTTP2-Settings: AAMAAABk\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    last = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\nConnection: close, upgrade\r\n\r\n"
+    pieces = [request] if cut is None else [request[:cut], request[cut:]]
+
+    with socket.create_connection(address, timeout=30) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.05)
+        connection.sendall(last)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 404") + answer.count(b"HTTP/1.1 200") == 2
+    assert answer.startswith(b"HTTP/1.1 404")
+
+
+def test_requests_for_another_protocol_one_after_the_other_are_no_more_requests_than_they_are(address):
+    asks = b"Connection: Upgrade\r\nUpgrade:   h2c\r\n"
+    first = b"GET /v1/first HTTP/1.1\r\nHost: x\r\n" + asks + b"\r\n"
+    hidden = b"X: GET /api/v1/openapi.json HTTP/1.1\r\nA: " + b"b" * 80 + b"\r\n\r\n"
+    second = b"POST /v1/second HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n" + asks + hidden + b"abc"
+    last = b"GET /v1/last HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\nand more"
+    status, _, body = exchange(address, first + second + last)
+    assert status == 404
+    assert body.count(b"HTTP/1.1 404") == body.count(b"HTTP/1.1 ") == 2
+
+    status, _, body = exchange(address, first * 1000)
+    assert body.count(b"HTTP/1.1 400") + (status == 400) == 1
+
+
+def test_it_is_no_proxy(address, caplog):
+    status, _, body = exchange(address, b"CONNECT a:1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (status, json.loads(body)["code"]) == (405, "method_not_allowed")
+    assert not caplog.records
 
 
 def test_long_bodies_and_many_requests_on_a_connection_are_not_taken_for_headers(address):

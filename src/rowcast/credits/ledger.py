@@ -17,7 +17,7 @@ from rowcast.credits.statements import COUNT, GIVE, HOLD, LOOK, OPEN, POSTINGS, 
 from rowcast.credits.tables import AVAILABLE, HELD, ISSUED, REVENUE
 from rowcast.credits.views import TransferKind
 from rowcast.errors import PaymentRequired
-from rowcast.identifiers import moment_of, new_timed_id
+from rowcast.identifiers import moment_of, new_timed_ids
 from rowcast.tables import now
 
 REMEMBERED = 100_000
@@ -315,7 +315,7 @@ def _write(run: Run, lines: Sequence[tuple[_Line, _Postings]]) -> list[str]:
     """Put transfers on record; their ids."""
     if not lines:
         return []
-    ids = sorted(new_timed_id() for _ in lines)  # in this order also when made at the same moment
+    ids = new_timed_ids(len(lines))
     for id_, (line, _) in zip(ids, lines, strict=True):
         line.id, line.made_by = id_, line.owner_id
     run(TRANSFERS, [line for line, _ in lines])

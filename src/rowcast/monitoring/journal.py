@@ -16,7 +16,6 @@ from rowcast.monitoring.allowing import Limited, allowed
 from rowcast.monitoring.charging import charged
 from rowcast.monitoring.recording import Entry, Recording, Writer
 from rowcast.monitoring.repeats import Answer, Claims
-from rowcast.tables import Database
 
 WORDING = Wording(
     full=("journal_full", "The database does not keep up with recording predictions. Try again in a moment."),
@@ -32,7 +31,6 @@ class Journal:
 
     def __init__(
         self,
-        database: Database,
         writer: Writer,
         *,
         ledger: Ledger | None = None,
@@ -43,7 +41,7 @@ class Journal:
         self._writer = writer
         self._ledger = ledger or Ledger()
         self._claims = Claims(writer.dialect)
-        self._recording = Recording(database, writer.dialect, usage_key)
+        self._recording = Recording(writer.dialect, usage_key)
         self._grouping: Grouping[Entry | Limited, Entry | None] = Grouping(
             "journal",
             self._write,
@@ -101,7 +99,7 @@ class Journal:
             repeats = self._claims(cursor, take())
             outcomes = charged(self._ledger, run, allowed(run, repeats.new))
             entries = [outcome for outcome in outcomes if isinstance(outcome, Entry)]
-            self._recording.write(cursor, self._recording.completed(entries))
+            self._recording.write(cursor, entries)
             answers = repeats.answers([None if isinstance(outcome, Entry) else outcome for outcome in outcomes])
         self.commits += 1
         self.written += len(entries)

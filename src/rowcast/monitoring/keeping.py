@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from rowcast.monitoring.packing import unpacked
 from rowcast.scoring.answers import Answer, Answers, Decision
 
 
-class Kept(NamedTuple):
+class Kept(msgspec.Struct, frozen=True, gc=False):
     """What a receipt says of the inputs, with the JSON of the request and of the reply as they are kept."""
 
     inputs: Literal["all", "redacted", "none"]

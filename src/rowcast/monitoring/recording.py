@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, cast
 
-from sqlalchemy import Dialect, Table, select
+from sqlalchemy import Dialect, Table
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from rowcast.models.tables import ModelVersionRow
 from rowcast.monitoring.insertion import Insertion
 from rowcast.monitoring.tables import ReceiptRow
 from rowcast.monitoring.usage import UsageChain
-from rowcast.tables import Database
 
 
 class Entry(NamedTuple):
-    """A receipt to be written: the columns of ``ReceiptRow`` in their order. ``Recording`` fills in
-    ``dataset_version_id``: what a version was trained on is known to the database, not on the hot path."""
+    """A receipt to be written: the columns of ``ReceiptRow`` in their order."""
 
     id: str
     principal_id: str
@@ -64,31 +61,12 @@ class Writer(Protocol):
 class Recording:
     """Receipts by the driver's own cursor. For one thread. With ``usage_key`` they are chained: see ``usage``."""
 
-    def __init__(self, database: Database, dialect: Dialect, usage_key: bytes = b"") -> None:
-        self._database = database
+    def __init__(self, dialect: Dialect, usage_key: bytes = b"") -> None:
         self._chain = UsageChain(dialect, usage_key) if usage_key else None
         self._insert = Insertion(cast(Table, ReceiptRow.__table__), dialect)
-        self._trained_on: dict[str, str | None] = {}
-
-    def completed(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries with what their versions were trained on.
-
-        Raises:
-            Unavailable: the database does not answer.
-        """
-        unknown = {entry.model_version_id for entry in entries} - self._trained_on.keys()
-        if unknown:
-            self._look_up(unknown)
-        return [entry._replace(dataset_version_id=self._trained_on[entry.model_version_id]) for entry in entries]
 
     def write(self, cursor: DBAPICursor, entries: Sequence[Entry]) -> None:
-        """Insert entries that are ``completed``."""
+        """Insert the entries."""
         self._insert(cursor, entries)
         if self._chain is not None:
             self._chain.extend(cursor, entries)
-
-    def _look_up(self, version_ids: set[str]) -> None:
-        row = ModelVersionRow
-        with self._database.reading() as session:
-            found = session.execute(select(row.id, row.dataset_version_id).where(row.id.in_(version_ids))).all()
-        self._trained_on |= {**dict.fromkeys(version_ids), **dict(found)}

@@ -109,9 +109,9 @@ def read_directory(session: Session) -> Directory:
     versions: dict[str, dict[int, VersionKey]] = {}
     aliases: dict[str, dict[str, int]] = {}
     row = ModelVersionRow
-    query = select(row.model_id, row.id, ModelRow.name, row.number, row.bundle_key, row.bundle_hash)
-    for model_id, id_, name, number, bundle_key, bundle_hash in session.execute(query.join(ModelRow)):
-        versions.setdefault(model_id, {})[number] = VersionKey(id_, name, number, bundle_key, bundle_hash)
+    named = (row.id, ModelRow.name, row.number, row.bundle_key, row.bundle_hash, row.dataset_version_id)
+    for model_id, id_, name, number, *bundle in session.execute(select(row.model_id, *named).join(ModelRow)):
+        versions.setdefault(model_id, {})[number] = VersionKey(id_, name, number, *bundle)
     for alias in session.scalars(select(AliasRow)):
         aliases.setdefault(alias.model_id, {})[alias.name] = alias.number
     policies, read = policies_in_force(session), columns_read(session)

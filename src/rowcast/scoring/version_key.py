@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class VersionKey:
-    """Which version of which model it is, and where its bundle lies."""
+    """Which version of which model it is, where its bundle lies, and what it was trained on, where that is known."""
 
     id: str
     model: str
     number: int
     bundle_key: str
     bundle_hash: str
+    dataset_version_id: str | None = None

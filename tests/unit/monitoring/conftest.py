@@ -43,7 +43,7 @@ def sample():
 
 @pytest.fixture
 def journal(database):
-    journal = Journal(database, database.writer())
+    journal = Journal(database.writer())
     journal.start()
     yield journal
     journal.close()

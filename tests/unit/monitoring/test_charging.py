@@ -34,7 +34,7 @@ database, bank = credits.database, credits.bank
 
 @pytest.fixture
 def journal(database, bank):
-    journal = Journal(database, database.writer(), ledger=bank.ledger)
+    journal = Journal(database.writer(), ledger=bank.ledger)
     journal.start()
     yield journal
     journal.close()

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import event, select
 
 from rowcast.adapters.database.engine import open_database
 from rowcast.adapters.database.schema import upgrade
@@ -44,7 +44,7 @@ def journal_on(path, *, busy_seconds=30.0, max_pages=None, **limits):
     if max_pages:
         pragma = f"PRAGMA max_page_count = {max_pages}"
         event.listen(database.engine, "connect", lambda connection, _: connection.execute(pragma))
-    journal = Journal(database, database.writer(), **limits)
+    journal = Journal(database.writer(), **limits)
     journal.start()
     try:
         yield journal, database
@@ -184,7 +184,7 @@ def test_who_goes_away_while_it_waits_is_not_written_and_disturbs_nobody(path):
 
 def test_closing_writes_what_waits_and_takes_nothing_more(path):
     database = open_database(f"sqlite:///{path}")
-    journal = Journal(database, database.writer())
+    journal = Journal(database.writer())
     journal.start()
     entries = [entry() for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
@@ -200,24 +200,6 @@ def test_closing_writes_what_waits_and_takes_nothing_more(path):
         journal.record_now(entry())
     assert caught.value.code == "server_stopping"
     database.dispose()
-
-
-def test_the_version_s_dataset_is_filled_in(database, train):
-    train("loans")
-    with database.reading() as session:
-        from rowcast.models.tables import ModelVersionRow
-
-        version_id = session.scalar(select(ModelVersionRow.id))
-    journal = Journal(database, database.writer())
-    journal.start()
-    known, unknown = entry(model_version_id=version_id), entry(model_version_id="gone")
-    journal.record_now(known)
-    journal.record_now(unknown)
-    journal.close()
-    with database.reading() as session:
-        assert session.get_one(ReceiptRow, known.id).dataset_version_id == "v" * 32
-        assert session.get_one(ReceiptRow, unknown.id).dataset_version_id is None
-        assert session.scalar(select(func.count()).select_from(ReceiptRow)) == 2
 
 
 def handed_over(journal, entries, over=lambda place: False):

@@ -34,7 +34,7 @@ database, bank = charging.database, charging.bank
 def journals(database, bank):
     """Those of two servers."""
     with ExitStack() as stack:
-        both = [Journal(database, database.writer(), ledger=bank.ledger) for _ in range(2)]
+        both = [Journal(database.writer(), ledger=bank.ledger) for _ in range(2)]
         for journal in both:
             journal.start()
             stack.callback(journal.close)

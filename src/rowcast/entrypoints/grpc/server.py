@@ -3,6 +3,7 @@ both, see ``direct``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import grpc
 from anyio import CapacityLimiter
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from rowcast.entrypoints.grpc import rowcast_v1
@@ -105,13 +106,34 @@ def _listed(server: grpc.Server, threads: Threads) -> health.HealthServicer:
     names = [v2_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name, rowcast_v1.DESCRIPTOR.full_name]
     checks = health.HealthServicer(experimental_thread_pool=threads)
     setattr(checks, "Check", given_to(threads, partial(checks.Check)))  # noqa: B010
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    # Not by the generated function: it has the library ask for these calls too, whose threads strangers may hold up.
+    asked, told = health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
+    methods: dict[str, Any] = {
+        "Check": grpc.unary_unary_rpc_method_handler(checks.Check, asked, told),
+        "Watch": grpc.unary_stream_rpc_method_handler(_watching(checks, threads, {"", *names}), asked, told),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(health.SERVICE_NAME, methods),))
     for name in ("", *names):
         checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     reflected = reflection.ReflectionServicer([*names, health.SERVICE_NAME, reflection.SERVICE_NAME])
     setattr(reflected, "ServerReflectionInfo", given_to(threads, partial(reflected.ServerReflectionInfo)))  # noqa: B010
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, server)
     return checks
+
+
+def _watching(checks: health.HealthServicer, threads: Threads, names: Collection[str]) -> Callable[..., None]:
+    """Its ``Watch``, which keeps every name that it was ever asked for: of a service that there is not and will not be
+    the same is said without it."""
+
+    def watch(asked: health_pb2.HealthCheckRequest, context: grpc.ServicerContext, send: Callable[..., None]) -> None:
+        if asked.service in names:
+            checks.Watch(asked, context, send)
+        else:
+            send(health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVICE_UNKNOWN))
+
+    watching: Any = given_to(threads, watch)
+    watching.experimental_non_blocking = True
+    return watching  # type: ignore[no-any-return]
 
 
 class _Known:

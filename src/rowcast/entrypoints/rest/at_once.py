@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Protocol, cast
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -28,7 +29,7 @@ _END = b"\r\n\r\n"
 _UNKNOWN: tuple[int, None] = (0, None)
 
 
-class Whole(NamedTuple):
+class Whole(msgspec.Struct, frozen=True, gc=False):
     """An answer; its headers say the length of its body."""
 
     status: int
@@ -64,6 +65,8 @@ class WholeRequests(HttpToolsProtocol):
         self._taken: tuple[Any, Any, Answering] | None = None
         self._known: dict[bytes, tuple[int, Answering]] = {}
         self._handed_over = False
+        self._defaults: Sequence[tuple[bytes, bytes]] = ()
+        self._default_lines = b""
 
     def data_received(self, data: bytes) -> None:
         if self._between and self._known and self.cycle.response_complete:
@@ -145,16 +148,22 @@ class WholeRequests(HttpToolsProtocol):
         """Send the answer in one piece, if the connection is still there for it."""
         if cycle.disconnected or self._handed_over or self.transport.is_closing():
             return
-        headers = [*self.server_state.default_headers, *whole.headers]
+        lines = _lines(whole.headers)
         if not cycle.keep_alive:
-            headers.append((b"connection", b"close"))
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        self.transport.write(b"".join([_LINES[whole.status], *lines, b"\r\n", whole.body]))
+            lines += b"connection: close\r\n"
+        defaults = self.server_state.default_headers
+        if defaults is not self._defaults:  # they change by the second
+            self._defaults, self._default_lines = defaults, _lines(defaults)
+        self.transport.write(b"".join((_LINES[whole.status], self._default_lines, lines, b"\r\n", whole.body)))
         cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()
         self.on_response_complete()
+
+
+def _lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class _Nobody:
@@ -167,12 +176,13 @@ class _Exchange:
     """A request whose head is known, and its answer: what uvicorn asks of a cycle of its own. The one of the request
     before may still be at work when its answer is complete."""
 
-    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+
+    message_event = _Nobody()
 
     def __init__(self) -> None:
         self.disconnected = self.response_complete = False
         self.keep_alive = True
-        self.message_event = _Nobody()
 
 
 async def _given(whole: Whole) -> Whole:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
 from math import ceil
 from typing import Any
 
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -28,6 +30,9 @@ thousand answers in one call made the collector go through everything there is, 
 
 HEAD_BYTES = 64 * 1024
 """Of a request line and headers that keep coming; what arrives in one piece may be a little longer."""
+
+MOST_UPGRADES = 8
+"""Requests for another protocol in what arrives in one piece; nobody has a reason to send two."""
 
 HEAD_SECONDS = 60.0
 """For a request line and headers to arrive; the first may begin with the connection."""
@@ -91,6 +96,7 @@ class _Protocol(WholeRequests):
         self._in_head = False
         self._head_bytes = 0
         self._expected: asyncio.TimerHandle | None = None
+        self._data = self._again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -102,7 +108,12 @@ class _Protocol(WholeRequests):
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
-        super().data_received(data)
+        self._read(data)
+        for _ in range(MOST_UPGRADES):
+            if self._again:
+                self._read(self._again)
+        if self._again:
+            self.send_400_response("")
         if self._in_head and self._expected is None:
             self._expect_head()  # only here, for a head that does not come in one piece: most do
         if was_in_head and self._in_head:
@@ -112,6 +123,10 @@ class _Protocol(WholeRequests):
                 status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
                 self._refuse(status, "head_too_large", "The address or the headers of the request are too long.")
 
+    def _read(self, data: bytes) -> None:
+        self._data, self._again = data, b""
+        super().data_received(data)
+
     def on_message_begin(self) -> None:
         self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
@@ -119,7 +134,31 @@ class _Protocol(WholeRequests):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_expecting()
-        super().on_headers_complete()
+        if not self._is_to_be_read_again():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._is_to_be_read_again():
+            super().on_message_complete()
+
+    def _is_to_be_read_again(self) -> bool:
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Whoever asks for another protocol, as curl does for HTTP/2, is answered in this one. The parser takes what
+        follows such a head for that protocol's and not for a body: it reads the head again, without what asks."""
+        upgrade = sys.exc_info()[1]
+        assert isinstance(upgrade, httptools.HttpParserUpgrade)
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # it asks for another protocol by itself
+            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "This is no proxy.")
+            return
+        head = [b"%b %b HTTP/%b\r\n" % (method, self.url, version)]
+        head += [b"%b: %b\r\n" % header for header in self.headers if header[0] not in (b"connection", b"upgrade")]
+        head += [] if self.parser.should_keep_alive() else [b"connection: close\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._again = b"".join([*head, b"\r\n", self._data[upgrade.args[0] :]])
 
     def _expect_head(self) -> None:
         self._expected = self.loop.call_later(HEAD_SECONDS, self._hang_up)

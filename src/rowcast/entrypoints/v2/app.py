@@ -55,7 +55,7 @@ class Call(NamedTuple):
     sent: Headers
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """The status and body of an answer; with ``header_length`` binary sections follow after so many bytes of JSON."""
 
     status: int
@@ -64,7 +64,7 @@ class Reply(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]] = ()
 
 
-class _Waiting(NamedTuple):
+class _Waiting(msgspec.Struct, frozen=True):
     """Who waits for a whole answer. One who has gone is found out when it is written."""
 
     reply: Answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -23,7 +23,7 @@ from rowcast.scoring.predict import Run
 from rowcast.scoring.requests import RowsToScore, check
 
 
-class Inferred(NamedTuple):
+class Inferred(msgspec.Struct, frozen=True, gc=False):
     """What was asked, who answered, the entry of the receipt, and the outputs."""
 
     asked: Asked
@@ -127,7 +127,7 @@ def score_rows(
 
 def kept(rows: Sequence[dict[str, Any]]) -> bytes:
     """The rows as their receipt holds them."""
-    return rows.to_bytes() if isinstance(rows, Columns) else msgspec.json.encode({"rows": rows})
+    return rows.to_bytes() if type(rows) is Columns else msgspec.json.encode({"rows": rows})
 
 
 async def _with_others(

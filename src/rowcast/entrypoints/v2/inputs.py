@@ -13,7 +13,8 @@ from rowcast.scoring.loaded import LoadedModel
 
 
 def rows_of(tensors: Sequence[Tensor], model: LoadedModel) -> Sequence[dict[str, Any]]:
-    """Rows by feature name, by the column where there are several; a feature without a tensor is missing in all.
+    """Rows by feature name, by the column where there are several or one matrix has it all; a feature without a tensor
+    is missing in all.
 
     Raises:
         InvalidInput: a tensor is no feature's, or not of the right shape, or they differ in their number of rows.
@@ -22,11 +23,13 @@ def rows_of(tensors: Sequence[Tensor], model: LoadedModel) -> Sequence[dict[str,
     if matrix is None:
         _check(tensors, model)
     count = tensors[0].shape[0]
-    if count > 1:
+    if count > 1 or (count and matrix is not None and len(matrix.names) == len(model.reader.names)):
         return Columns([Block((one.name,), one.cells) for one in tensors] if matrix is None else [matrix], count)
-    cells = [cell for one in tensors for cell in (one.cells if isinstance(one.cells, list) else plain(one.cells))]
-    names = [one.name for one in tensors] if matrix is None else matrix.names
-    return [dict(zip(names, cells, strict=True))] if count else []
+    if not count:
+        return []
+    if matrix is not None:
+        return [dict(zip(matrix.names, matrix.values, strict=True))]
+    return [{one.name: (one.cells if isinstance(one.cells, list) else plain(one.cells))[0] for one in tensors}]
 
 
 def _matrix(tensors: Sequence[Tensor], model: LoadedModel) -> Block | None:

@@ -29,7 +29,7 @@ class Form(NamedTuple):
     columns: int
 
 
-class Output(NamedTuple):
+class Output(msgspec.Struct, frozen=True, gc=False):
     """An output of a call, flat and row-major."""
 
     name: str
@@ -37,6 +37,8 @@ class Output(NamedTuple):
     shape: tuple[int, ...]
     cells: npt.NDArray[np.float32] | list[str]
     binary: bool
+    values: list[Any] | None = None
+    """The cells as they stand in JSON, where that is known already."""
 
 
 def values_of(name: str, cells: npt.NDArray[np.float32] | list[str]) -> list[Any]:
@@ -81,6 +83,32 @@ def outputs_of(model: LoadedModel, scores: npt.NDArray[np.float32], asked: Asked
         _ranked(model, scores, one) if one.classes else _output(model, scores, forms[one.name], one.binary)
         for one in asked.wanted
     ]
+
+
+class OutputsTogether:
+    """The outputs of calls whose rows were run together: what most ask for is made for all of them at once."""
+
+    def __init__(self, model: LoadedModel, scores: npt.NDArray[np.float32]) -> None:
+        self._model = model
+        self._scores = scores
+        self._outputs = [_output(model, scores, form, binary=False) for form in forms_of(model)]
+        self._values = [values_of(one.name, one.cells) for one in self._outputs]
+
+    def of(self, asked: Asked, start: int, end: int) -> list[Output]:
+        """Those of a call that has the rows from ``start`` to ``end``: see ``outputs_of``."""
+        if asked.wanted or asked.binary:
+            return outputs_of(self._model, self._scores[start:end], asked)
+        return [
+            _between(start * one.shape[1], end * one.shape[1], one, values)
+            for one, values in zip(self._outputs, self._values, strict=True)
+        ]
+
+
+def _between(start: int, end: int, output: Output, values: list[Any]) -> Output:
+    """The output from one cell to another."""
+    width = output.shape[1]
+    shape = ((end - start) // width, width)
+    return Output(output.name, output.datatype, shape, output.cells[start:end], False, values[start:end])
 
 
 def _output(model: LoadedModel, scores: npt.NDArray[np.float32], form: Form, binary: bool) -> Output:
@@ -136,12 +164,13 @@ class _Reply(msgspec.Struct, omit_defaults=True, gc=False):
 def render(model: LoadedModel, asked: Asked, receipt: str, outputs: Sequence[Output]) -> tuple[bytes, int | None]:
     """The reply, and how many bytes of it are JSON if binary sections follow, else None."""
     described, sections = [], []
-    for name, datatype, shape, cells, binary in outputs:
-        if binary:
-            sections.append(raw_of(cells))
-            described.append(_Described(name, datatype, shape, {"binary_data_size": len(sections[-1])}))
+    for one in outputs:
+        if one.binary:
+            sections.append(raw_of(one.cells))
+            described.append(_Described(one.name, one.datatype, one.shape, {"binary_data_size": len(sections[-1])}))
         else:
-            described.append(_Described(name, datatype, shape, None, values_of(name, cells)))
+            values = values_of(one.name, one.cells) if one.values is None else one.values
+            described.append(_Described(one.name, one.datatype, one.shape, None, values))
     reply = _Reply(model.name, str(model.number), {"receipt": receipt}, described, asked.id)
     head = msgspec.json.encode(reply)
     return (b"".join([head, *sections]), len(head)) if sections else (head, None)

@@ -54,7 +54,7 @@ _FEW = 100
 _SINGLE = ([1, 1], [1])
 
 
-class Tensor(NamedTuple):
+class Tensor(msgspec.Struct, frozen=True, gc=False):
     """``cells`` are flat: an array, or texts or numbers as they are written; NaN and None are missing."""
 
     name: str
@@ -71,7 +71,7 @@ class Wanted(NamedTuple):
     classes: int = 0
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """A call. ``wanted`` is None for all outputs, then in binary form if ``binary``."""
 
     id: str
@@ -191,6 +191,8 @@ def _not_sent(one: _Input) -> Tensor:
 
 
 def _flat(name: str, data: list[Any]) -> list[Any]:
+    if data and type(data[0]) is not list:  # a list further on is of no datatype
+        return data
     for _ in range(_MOST_DIMENSIONS):
         kinds = set(map(type, data))
         if list not in kinds:

@@ -11,21 +11,24 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from rowcast.accounts.principal import Principal
+from rowcast.datasets.columns import Columns
 from rowcast.entrypoints.rest.predictions import BYTES_ON_THE_LOOP
 from rowcast.entrypoints.rest.security import PREDICTING
 from rowcast.entrypoints.services import Services
 from rowcast.entrypoints.v2.infer import Inferred, kept, score_rows, with_outputs
 from rowcast.entrypoints.v2.inputs import rows_of
+from rowcast.entrypoints.v2.outputs import OutputsTogether
 from rowcast.entrypoints.v2.tensors import Asked
 from rowcast.errors import RowcastError
 from rowcast.models.bundle.runtime import MatrixRuntime
 from rowcast.monitoring.receipts import Scored, Small
 from rowcast.scoring.answers import NO_OUTPUTS
-from rowcast.scoring.loaded import Served
+from rowcast.scoring.loaded import LoadedModel, Served
 from rowcast.scoring.predict import Run
 from rowcast.scoring.requests import check_count
 
@@ -47,7 +50,7 @@ class Caller(Protocol[T]):
     def refuse(self, error: Exception) -> None: ...
 
 
-class _Call(NamedTuple, Generic[T]):
+class _Call(msgspec.Struct, Generic[T], frozen=True):
     principal: Principal
     served: Served
     body: bytes
@@ -56,13 +59,13 @@ class _Call(NamedTuple, Generic[T]):
     begun: int
 
 
-class _Read(NamedTuple, Generic[T]):
+class _Read(msgspec.Struct, Generic[T], frozen=True):
     call: _Call[T]
     asked: Asked
     rows: Sequence[dict[str, Any]]
 
 
-class _Done(NamedTuple, Generic[T]):
+class _Done(msgspec.Struct, Generic[T], frozen=True):
     call: _Call[T]
     scored: Scored
     rendered: T
@@ -126,39 +129,50 @@ class Together(Generic[T]):
 
     def _done(self, group: Sequence[_Read[T]]) -> Iterator[_Done[T]]:
         """What is to be put on record and answered, of the calls to one model."""
-        several: Sequence[Scored | None]
+        several: Sequence[Callable[[], Inferred] | None]
         try:
             several = self._scored(group)
         except Exception:  # noqa: BLE001  (whose it is shows when each is scored by itself)
             several = [None] * len(group)
-        for (call, asked, rows), scored in zip(group, several, strict=True):
+        for one, inferred in zip(group, several, strict=True):
             try:
-                own = scored or score_rows(self._services, call.principal, call.served, call.body, rows)
-                yield _Done(call, own, self._render(with_outputs(asked, call.served.model, own)))
+                own = inferred() if inferred is not None else self._alone(one)
+                yield _Done(one.call, own.scored, self._render(own))
             except Exception as error:  # noqa: BLE001  (the last to see it)
-                self._fail(call, error)
+                self._fail(one.call, error)
 
-    def _scored(self, group: Sequence[_Read[T]]) -> Sequence[Scored]:
-        """The rows of all, read and run in one go."""
+    def _alone(self, read: _Read[T]) -> Inferred:
+        call = read.call
+        scored = score_rows(self._services, call.principal, call.served, call.body, read.rows)
+        return with_outputs(read.asked, call.served.model, scored)
+
+    def _scored(self, group: Sequence[_Read[T]]) -> Sequence[Callable[[], Inferred]]:
+        """The rows of all, read and run in one go, and what makes the outputs of each."""
         served = group[0].call.served
-        rows = list(chain.from_iterable(read.rows for read in group))
+        rows = Columns.joined([read.rows for read in group])
         found = served.reader.read(rows)
         outputs = served.model.runtime.run(found.inputs) if rows else NO_OUTPUTS
         calls, start = [], 0
-        for call, _, own in group:
-            end = start + len(own)
-            calls.append(Small(call.principal, call.body, kept(own), start, end))
+        for one in group:
+            end = start + len(one.rows)
+            calls.append(Small(one.call.principal, one.call.body, kept(one.rows), start, end))
             start = end
-        return self._services.receipts.score_together(served, calls, rows, Run(found, outputs))
+        scored = self._services.receipts.score_together(served, calls, rows, Run(found, outputs))
+        made = OutputsTogether(served.model, outputs)
+        return [
+            partial(_inferred, read.asked, served.model, one, made, call.start, call.end)
+            for read, one, call in zip(group, scored, calls, strict=True)
+        ]
 
     def _tell(self, done: Sequence[_Done[T]], refused: Sequence[RowcastError | None]) -> None:
-        for (call, scored, rendered), error in zip(done, refused, strict=True):
+        for one, error in zip(done, refused, strict=True):
+            call = one.call
             if error is not None:
                 self._fail(call, error)
                 continue
             model = call.served.model
-            self._services.statistics.succeeded(model.name, model.number, call.begun, scored.entry.row_count)
-            self._over(partial(call.caller.reply, rendered))
+            self._services.statistics.succeeded(model.name, model.number, call.begun, one.scored.entry.row_count)
+            self._over(partial(call.caller.reply, one.rendered))
 
     def _fail(self, call: _Call[T], error: Exception) -> None:
         model = call.served.model
@@ -172,3 +186,9 @@ class Together(Generic[T]):
             tell()
         except Exception as error:  # noqa: BLE001  (the last to see it)
             log.error("unexpected %s as a call was answered", type(error).__name__)
+
+
+def _inferred(
+    asked: Asked, model: LoadedModel, scored: Scored, made: OutputsTogether, start: int, end: int
+) -> Inferred:
+    return Inferred(asked, model, scored, made.of(asked, start, end))
