@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, le=1024, description="Processor threads of one heavy job; 0 shares the cores among workers."
     )
+    spread_rows: int = Field(
+        default=5_000_000,
+        ge=1,
+        description="On a Ray cluster, rows of a table beyond which the nodes learn one model together, with xgboost "
+        "or lightgbm, each from a share of the rows.",
+    )
     max_upload_bytes: int = Field(default=20 * 2**30, ge=1, description="Largest table that may be uploaded, in bytes.")
     max_body_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest other request body, in bytes.")
     max_rows_per_call: int = Field(default=100_000, ge=1, description="Most rows in one prediction call.")

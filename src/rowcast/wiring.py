@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from rowcast import parts
 from rowcast.adapters.storage.local import LocalStorage
-from rowcast.datasets.ports import Storage
+from rowcast.datasets.ports import Report, Storage
 from rowcast.errors import InvalidInput
 from rowcast.folders import SCRATCH, emptied
 from rowcast.parts import Base
@@ -34,6 +34,10 @@ JOBS = {
     "import": "rowcast.datasets.reading.importing:import_table",
     "profile": "rowcast.datasets.profile.profiling:profile_table",
     "train": "rowcast.models.train.training:train",
+    "prepare_shares": "rowcast.models.train.shares:prepare_shares",
+    "fit_share": "rowcast.models.train.shares:fit_share",
+    "spread": "rowcast.adapters.compute.ray_train:spread",
+    "finish_shares": "rowcast.models.train.shares:finish_shares",
     "trials": "rowcast.models.tune.trials:run_trials",
     "conclude": "rowcast.models.tune.concluding:conclude",
     "score_file": "rowcast.scoring.files.job:score_file",
@@ -44,6 +48,7 @@ JOBS = {
 """What a child process can do; only the libraries of what it was asked for are loaded."""
 
 _JOB = ("-c", "from rowcast.wiring import job; job()")
+_SHARE = "rowcast.wiring:share"
 
 T = TypeVar("T")
 KeepKey = Callable[[str], object]
@@ -121,6 +126,7 @@ def open_compute(settings: Settings, scratch: Path) -> Compute:
                 threads=settings.job_threads,
                 memory_bytes=settings.job_memory_bytes,
                 command=_JOB,
+                entry=_SHARE,
             )
         case _:
             message = (
@@ -148,6 +154,13 @@ def job() -> None:
     from rowcast.entrypoints.job.process import serve
 
     serve(JOBS, open_storage)
+
+
+def share(request: dict[str, Any], report: Report) -> dict[str, Any]:
+    """A share of a job, in a process that a cluster has started: see ``job.process.share``."""
+    from rowcast.entrypoints.job import process
+
+    return process.share(JOBS, open_storage, request, report)
 
 
 def assemble(

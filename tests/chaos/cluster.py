@@ -47,6 +47,9 @@ class Program:
         self._port = port
         self._settings = {**settings, "data_dir": str(folder / name)} | ({"port": str(port)} if port else {})
         self._process: subprocess.Popen[bytes] | None = None
+        # One for all that is asked: to make one reads all certificates, which takes a processor from what starts.
+        apart = httpx2.Limits(max_keepalive_connections=0)
+        self._http = httpx2.Client(limits=apart, timeout=5, trust_env=False, verify=False)
 
     @property
     def url(self) -> str:
@@ -106,7 +109,7 @@ class Program:
 
     def _ask(self, what: str) -> int | None:
         try:
-            return httpx2.get(f"{self.url}/api/v1/health/{what}", timeout=5, trust_env=False).status_code
+            return self._http.get(f"{self.url}/api/v1/health/{what}").status_code
         except httpx2.TransportError:
             return None
 

@@ -74,7 +74,7 @@ def compute(request, tmp_path):
 def ray_compute(ray_nodes, tmp_path_factory):
     """For all tests of a worker: to connect takes seconds."""
     storage = tmp_path_factory.mktemp("ray") / "storage"
-    compute = RayCompute(ray_nodes.address, storage.as_uri(), threads=1, command=JOB_PROCESS[1:])
+    compute = RayCompute(ray_nodes.address, storage.as_uri(), threads=1, command=JOB_PROCESS[1:], entry="")
     compute.storage = storage
     yield compute
     compute.close()

@@ -104,7 +104,7 @@ def sleeping(compute, pid_file):
 
 
 def test_a_cluster_that_is_not_there_is_said_to_be_away(tmp_path):
-    compute = RayCompute("127.0.0.1:9", tmp_path.as_uri(), threads=1, command=COMMAND)
+    compute = RayCompute("127.0.0.1:9", tmp_path.as_uri(), threads=1, command=COMMAND, entry="")
 
     with pytest.raises(Unavailable) as caught:
         compute.ping()

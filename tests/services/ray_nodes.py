@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _LOOPBACK = {
@@ -61,6 +62,11 @@ class PrivateRay:
         """Kill the processes of the node that came last, all at once."""
         self._tell("kill")
 
+    def processes(self, name: str) -> list[int]:
+        """Of those whom the nodes have started, the ones with that in their name."""
+        nodes = _children(self._process.pid)
+        return [pid for node in nodes for pid in _children(node) if name in _name(pid)]
+
     def remove(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -81,3 +87,14 @@ class PrivateRay:
             if line.startswith(("127.0.0.1:", "done")):
                 return line.strip()
         raise RuntimeError((self._folder / "cluster.log").read_text()[-2000:])
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""

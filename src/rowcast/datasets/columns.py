@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple, overload
 
@@ -46,6 +47,23 @@ class Columns(Sequence[dict[str, Any]]):
     def __init__(self, blocks: Sequence[Block], count: int) -> None:
         self.blocks = blocks
         self._count = count
+
+    @staticmethod
+    def joined(several: Sequence[Sequence[dict[str, Any]]]) -> Sequence[dict[str, Any]]:
+        """All rows of several calls, by the column where all have the same ones in one block of plain values."""
+        first = several[0]
+        if type(first) is not Columns or len(first.blocks) > 1:
+            return list(chain.from_iterable(several))
+        cells: list[Any] = []
+        names = first.blocks[0].names
+        for rows in several:
+            if type(rows) is not Columns or len(rows.blocks) > 1:
+                return list(chain.from_iterable(several))
+            block = rows.blocks[0]
+            if type(block.cells) is not list or block.names != names:
+                return list(chain.from_iterable(several))
+            cells += block.cells
+        return Columns([Block(names, cells)], sum(map(len, several)))
 
     def __len__(self) -> int:
         return self._count
@@ -129,7 +147,13 @@ def _rows(block: Block) -> Iterator[tuple[Any, ...]]:
     return zip(*[iter(block.values)] * len(block.names), strict=True)
 
 
-def _described(block: Block) -> tuple[tuple[str, ...], list[Any] | None, str | None]:
+def _described(block: Block) -> tuple[msgspec.Raw, list[Any] | None, str | None]:
     if isinstance(block.cells, list):
-        return block.names, block.cells, None
-    return block.names, None, block.cells.dtype.str
+        return _written(block.names), block.cells, None
+    return _written(block.names), None, block.cells.dtype.str
+
+
+@lru_cache
+def _written(names: tuple[str, ...]) -> msgspec.Raw:
+    """Names as JSON: those of a model's matrix are the same in every call."""
+    return msgspec.Raw(msgspec.json.encode(names))

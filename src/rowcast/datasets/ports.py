@@ -84,6 +84,9 @@ class Progress(BaseModel):
     fold: int | None = Field(default=None, description="The fold at work, from 1.")
     folds: int | None = Field(default=None, description="How many folds there are.")
     score: float | None = Field(default=None, description="The figure reached so far.")
+    fold_scores: dict[str, list[float]] | None = Field(
+        default=None, description="Of a training, the figures of the folds that are done, in order, by algorithm."
+    )
     eta_seconds: float | None = Field(default=None, description="Seconds left, as far as can be told.")
     trial: dict[str, Any] | None = Field(default=None, description="The trial that ended last, of a search.")
 

@@ -130,7 +130,7 @@ class RowReader:
             InvalidInput: a row cannot be read and bad ones are not to be skipped; ``problems`` names rows and fields.
         """
         try:
-            if isinstance(rows, Columns):
+            if type(rows) is Columns:
                 return Rows(self._by_column(rows), len(rows))
             return Rows(self._well_formed(rows), len(rows))
         except NOT_PLAIN:
@@ -201,6 +201,12 @@ class RowReader:
             one of NOT_PLAIN: some column is otherwise, and the rows must be examined.
         """
         count = len(rows)
+        whole = rows.blocks[0].cells if len(rows.blocks) == 1 and rows.blocks[0].names == self._numeric else None
+        if isinstance(whole, list) and self._numbers == len(self._names):
+            if count == 1:
+                return self._single(whole)
+            if (matrix := _matrix(whole, count)) is not None:
+                return Stacked(matrix, self._places)
         found = {name: self._plain(name, column) for block in rows.blocks for name, column in block.columns(count)}
         if not found.keys() <= self._known:
             raise KeyError("there are more than the known columns")

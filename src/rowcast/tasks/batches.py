@@ -68,7 +68,7 @@ class Batches:
         self._database = database
         self._writer = writer
         self._sql = statements_for(writer.dialect)
-        self._recording = Recording(database, writer.dialect, usage_key)
+        self._recording = Recording(writer.dialect, usage_key)
         self._worker = worker
         self._lease = timedelta(seconds=lease_seconds)
         self._changing = threading.Lock()
@@ -103,14 +103,13 @@ class Batches:
         Raises:
             Unavailable: nothing is on record; the database does not answer.
         """
-        receipts = self._recording.completed(entries)
         moment = self.stored(now())
         with self._changing, self._writer.transaction() as cursor:
             cursor.execute(self._sql.settle, (msgspec.json.encode(outcomes).decode(), token, moment))
             settled = {task_id: (owner, held) for task_id, owner, held in cursor.fetchall()}
             others = [outcome.id for outcome in outcomes if outcome.id not in settled]
             stopped = self._stopped(cursor, others, token, moment) if others else []
-            paid = _paid(on_cursor(cursor, self._writer.dialect), outcomes, settled, stopped, receipts)
+            paid = _paid(on_cursor(cursor, self._writer.dialect), outcomes, settled, stopped, entries)
             self._recording.write(cursor, paid)
 
     def _stopped(self, cursor: DBAPICursor, ids: Sequence[str], token: str, moment: Any) -> list[Ended]:

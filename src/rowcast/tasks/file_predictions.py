@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -138,7 +137,13 @@ def _submit(
     model, version, alias = resolve(session, principal, reference)
     policy = policies_in_force(session).get(model.id)
     payload = {
-        "model": asdict(VersionKey(version.id, model.name, version.number, version.bundle_key, version.bundle_hash)),
+        "model": {  # no more of a VersionKey than the release before knows
+            "id": version.id,
+            "model": model.name,
+            "number": version.number,
+            "bundle_key": version.bundle_key,
+            "bundle_hash": version.bundle_hash,
+        },
         "alias": alias,
         "policy": policy and {
             "number": policy.number,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,14 @@ BATCH = "batch"
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the operator allows a job: seconds for work on tables, for trainings and for files of predictions, and
-    processor threads."""
+    processor threads. Tables of more than ``spread_rows`` rows are learned from by several jobs together; None where
+    there are no nodes to share them."""
 
     ingest_timeout_seconds: float = 1800
     training_timeout_seconds: float = 86_400
     threads: int = 1
     file_timeout_seconds: float = 86_400
+    spread_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,32 @@ class Bench:
         Raises:
             NotFound: the table that it was to read has been deleted meanwhile.
         """
-        try:
+        with _table_there():
             return self.compute.run(job, arguments, report=self.report, cancelled=self.cancelled, timeout=timeout)
-        except NotFound as error:  # it reads nothing else from the storage
-            message = "The dataset was deleted before this was done. Add the table again, then start this again."
-            raise NotFound("dataset_deleted", message) from error
+
+    def spread(
+        self, library: str, job: str, arguments: dict[str, Any], *, workers: int, timeout: float
+    ) -> dict[str, Any]:
+        """The result of a job that several processes share; see ``Compute.spread``, and ``run`` for what it raises."""
+        with _table_there():
+            return self.compute.spread(
+                library,
+                job,
+                arguments,
+                workers=workers,
+                report=self.report,
+                cancelled=self.cancelled,
+                timeout=timeout,
+            )
+
+
+@contextmanager
+def _table_there() -> Iterator[None]:
+    try:
+        yield
+    except NotFound as error:  # a job reads nothing else from the storage that others delete
+        message = "The dataset was deleted before this was done. Add the table again, then start this again."
+        raise NotFound("dataset_deleted", message) from error
 
 
 @dataclass(frozen=True, slots=True)

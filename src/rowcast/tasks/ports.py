@@ -172,6 +172,25 @@ class Compute(Protocol):
         """
         ...
 
+    def spread(
+        self,
+        library: str,
+        job: str,
+        arguments: dict[str, Any],
+        *,
+        workers: int,
+        report: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        timeout: float,
+    ) -> dict[str, Any]:
+        """A job that so many processes do together, by means of a library (``xgboost`` or ``lightgbm``); the result of
+        the first. Besides its arguments each is given ``share`` and ``shares``, its number from 0 and how many there
+        are, and ``network``, by which the library finds the others. There may be fewer than asked for.
+
+        When one is lost, or raises ConnectionError, all are started again. Calls and errors are as of ``run``.
+        """
+        ...
+
     def ping(self) -> None:
         """Return when jobs can be started, else raise Unavailable."""
         ...

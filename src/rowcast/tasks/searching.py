@@ -17,6 +17,7 @@ from typing import Any
 
 from rowcast.datasets.ports import Progress
 from rowcast.errors import Cancelled, Internal, RowcastError, Unavailable
+from rowcast.models.tune.budget import kept_for_the_end
 from rowcast.models.tune.proposing import GENERATION
 from rowcast.models.tune.views import TrialResult, TuningRequest
 from rowcast.tasks import trials
@@ -32,14 +33,8 @@ DEFAULT_SECONDS = 600.0
 SEARCHED = 0.8
 """How much of the work is done when as many trials are as were asked for."""
 
-_KEPT = (0.1, 0.4)
-"""Least and most of the time that is kept for the end, when the best few are judged and the model is made."""
-
 _JOINED = 5
 """So many of the best may be joined at the end, which learn anew from all rows."""
-
-_END_SECONDS, _END_FITS = 10.0, 2.5
-"""What the end takes, beside as many times what the best trials took."""
 
 SEARCHES = "searches"
 
@@ -106,9 +101,7 @@ class Search:
     def _kept(self, seconds: float) -> float:
         """How much of the time is kept for the end, by what the best trials took."""
         best = sorted(self._done(), key=_merit, reverse=True)[:_JOINED]
-        expected = _END_SECONDS + _END_FITS * sum(trial.seconds for trial in best)
-        least, most = _KEPT
-        return min(max(expected, least * seconds), most * seconds)
+        return kept_for_the_end(seconds, (trial.seconds for trial in best))
 
     def _done(self) -> list[TrialResult]:
         return [trial for trial in self.trials if trial.state == "done" and trial.score is not None]

@@ -25,6 +25,7 @@ from rowcast.tasks.failed_trainings import TRAINING
 from rowcast.tasks.handlers import TRAIN, Bench, Handler
 from rowcast.tasks.submission import submit
 from rowcast.tasks.tables import TaskRow
+from rowcast.tasks.training_jobs import train
 
 KIND = TRAINING
 
@@ -117,16 +118,7 @@ def handler() -> Handler:
 
 
 def _work(task: Claim, bench: Bench) -> Trained:
-    payload = task.payload
-    arguments = {
-        "request": payload["request"],
-        "content_hash": payload["content_hash"],
-        "dataset_number": payload["dataset_number"],
-        "schema": payload["schema"],
-        "bundle_prefix": bundle_prefix(task.id, task.attempt),
-        "threads": bench.limits.threads,
-    }
-    outcome = bench.run("train", arguments, timeout=bench.limits.training_timeout_seconds)
+    outcome = train(bench, task.payload, bundle_prefix(task.id, task.attempt))
     return Trained(outcome, registry.read_bundles(bench.storage, outcome))
 
 

@@ -170,6 +170,7 @@ class Progress(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     ETA_SECONDS_FIELD_NUMBER: _builtins.int
     TRIAL_FIELD_NUMBER: _builtins.int
+    FOLD_SCORES_FIELD_NUMBER: _builtins.int
     fraction: _builtins.float
     """From 0 to 1; never goes back."""
     message: _builtins.str
@@ -190,6 +191,10 @@ class Progress(_message.Message):
     def trial(self) -> _struct_pb2.Struct:
         """The trial that ended last, of a search."""
 
+    @_builtins.property
+    def fold_scores(self) -> _struct_pb2.Struct:
+        """Of a training, the figures of the folds that are done, in order, by algorithm."""
+
     def __init__(
         self,
         *,
@@ -202,10 +207,11 @@ class Progress(_message.Message):
         score: _builtins.float | None = ...,
         eta_seconds: _builtins.float | None = ...,
         trial: _struct_pb2.Struct | None = ...,
+        fold_scores: _struct_pb2.Struct | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "folds", b"folds", "score", b"score", "trial", b"trial"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "fold_scores", b"fold_scores", "folds", b"folds", "score", b"score", "trial", b"trial"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "folds", b"folds", "fraction", b"fraction", "message", b"message", "score", b"score", "stage", b"stage", "trial", b"trial"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm", "_eta_seconds", b"_eta_seconds", "_fold", b"_fold", "_folds", b"_folds", "_score", b"_score", "algorithm", b"algorithm", "eta_seconds", b"eta_seconds", "fold", b"fold", "fold_scores", b"fold_scores", "folds", b"folds", "fraction", b"fraction", "message", b"message", "score", b"score", "stage", b"stage", "trial", b"trial"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__algorithm: _TypeAlias = _typing.Literal["algorithm"]  # noqa: Y015
     _WhichOneofArgType__algorithm: _TypeAlias = _typing.Literal["_algorithm", b"_algorithm"]  # noqa: Y015

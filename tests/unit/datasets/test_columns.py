@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,36 @@ def outcome(reader: RowReader, rows: Any) -> Any:
 def test_columns_are_read_as_rows_are(codes: Any, sent: tuple[list[Block], int]) -> None:
     columns, reader = Columns(*sent), RowReader(SCHEMA, codes)
     assert repr(outcome(reader, columns)) == repr(outcome(reader, list(columns)))
+
+
+MATRIX = FeatureSchema(features=[feature for feature in SCHEMA.features if feature.kind is Kind.NUMBER])
+PLAIN = st.one_of(st.floats(), st.integers(-10, 10), st.sampled_from([None, True, "12.5", "x", 1e39, 2**80]))
+ROWS = st.lists(st.one_of(st.floats(-1e6, 1e6), PLAIN), min_size=3, max_size=3)
+
+
+@given(rows=st.lists(ROWS, min_size=1, max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_a_matrix_of_all_there_is_is_read_as_rows_are_by_itself_and_with_others(rows: list[list[Any]]) -> None:
+    reader = RowReader(MATRIX)
+    calls = [Columns([Block(NUMBERS, row)], 1) for row in rows]
+    for call in calls:
+        assert repr(outcome(reader, call)) == repr(outcome(reader, list(call)))
+    joined = Columns.joined(calls)
+    assert isinstance(joined, Columns)
+    assert repr(outcome(reader, joined)) == repr(outcome(reader, list(chain.from_iterable(calls))))
+
+
+def test_calls_with_other_columns_or_in_another_form_are_joined_row_by_row() -> None:
+    one = Columns([Block(("Amount",), [1.0])], 1)
+    others = (
+        Columns([Block(("Term",), [2.0])], 1),
+        Columns([Block(("Amount",), np.array([2.0]))], 1),
+        Columns([Block(("Amount",), [2.0]), Block(("Term",), [3.0])], 1),
+        [{"Amount": None}],
+    )
+    for other in others:
+        assert Columns.joined([one, other]) == [*one, *other]
+        assert Columns.joined([other, one]) == [*other, *one]
 
 
 @given(sent=blocks())

@@ -88,6 +88,21 @@ class LocalCompute:
             _log.error("job %s: %s, %s; the end of its output:\n%s", job, failure.code, ending.reason, ending.output)
         raise failure
 
+    def spread(
+        self,
+        library: str,
+        job: str,
+        arguments: dict[str, Any],
+        *,
+        workers: int,
+        report: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        timeout: float,
+    ) -> dict[str, Any]:
+        """One machine has nobody to share with: a single child process has all of it."""
+        whole = {**arguments, "share": 0, "shares": 1, "network": {}}
+        return self.run(job, whole, report=report, cancelled=cancelled, timeout=timeout)
+
     def ping(self) -> None:
         """A child process can always be tried."""
 
@@ -126,11 +141,7 @@ class LocalCompute:
     def _environment(self, folder: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROWCAST_")}
         # Nor is a file that happens to lie in the working folder to be imported in place of a library.
-        return (
-            inherited
-            | dict.fromkeys(_THREAD_LIMITS, str(self._threads))
-            | {"PYTHONSAFEPATH": "1", "TMPDIR": folder, **_PATIENT}
-        )
+        return inherited | surroundings(self._threads) | {"PYTHONSAFEPATH": "1", "TMPDIR": folder}
 
     def _killed(self, ending: Ending) -> Unavailable:
         if not ending.looks_like_memory and not self._memory_bytes:
@@ -162,6 +173,11 @@ def _listen(
         if time.monotonic() > deadline:
             raise _timed_out(timeout)
     return None
+
+
+def surroundings(threads: int) -> dict[str, str]:
+    """The environment by which native libraries keep to so many threads."""
+    return dict.fromkeys(_THREAD_LIMITS, str(threads)) | _PATIENT
 
 
 def _timed_out(seconds: float) -> TimedOut:

@@ -40,7 +40,8 @@ class RayCompute:
 
     ``address`` is what ``ray.init`` takes: ``auto`` on a node of the cluster, ``ray://host:port`` anywhere else.
     ``command`` is what follows the name of the interpreter to start a process that calls
-    ``entrypoints.job.process.serve``; the rest is as for ``LocalCompute``. A job asks for as many processors as it has
+    ``entrypoints.job.process.serve``, ``entry`` the ``module:name`` of what does a share of a job within a process of
+    Ray's: see ``ray_train``; the rest is as for ``LocalCompute``. A job asks for as many processors as it has
     threads, and for ``memory_bytes`` of memory where that is set. One whose node is lost is started on another. Ray
     itself is only imported by a process beside this one (``ray_bridge``), for it ends the process that it has lost the
     cluster for.
@@ -52,12 +53,14 @@ class RayCompute:
         storage_url: str,
         *,
         command: Sequence[str],
+        entry: str,
         threads: int,
         storage_options: Mapping[str, str] | None = None,
         memory_bytes: int = 0,
         niceness: int = 0,
     ) -> None:
         self._address = address
+        self._entry = entry
         self._threads = threads
         self._command = list(command)
         self._memory_bytes = memory_bytes
@@ -84,15 +87,50 @@ class RayCompute:
         timeout: float,
     ) -> dict[str, Any]:
         threads = int(arguments.get("threads", self._threads))
+        needs = {"processors": threads, "memory_bytes": self._memory_bytes}
+        compute = {**self._compute, "threads": threads}
+        return self._run(job, arguments, compute, needs, report, cancelled, timeout)
+
+    def spread(
+        self,
+        library: str,
+        job: str,
+        arguments: dict[str, Any],
+        *,
+        workers: int,
+        report: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        timeout: float,
+    ) -> dict[str, Any]:
+        shared = {
+            "entry": self._entry,
+            "library": library,
+            "workers": workers,
+            "needs": {"CPU": self._threads} | ({"memory": self._memory_bytes} if self._memory_bytes else {}),
+            "share": {"job": job, "arguments": arguments, **self._compute},
+        }
+        # Who sees to it takes nothing of a node: the processes do.
+        needs, compute = {"processors": 0, "memory_bytes": 0}, {**self._compute, "threads": 1, "memory_bytes": 0}
+        return self._run("spread", shared, compute, needs, report, cancelled, timeout)
+
+    def _run(
+        self,
+        job: str,
+        arguments: dict[str, Any],
+        compute: dict[str, Any],
+        needs: dict[str, int],
+        report: Callable[[Progress], None],
+        cancelled: Callable[[], bool],
+        timeout: float,
+    ) -> dict[str, Any]:
         request = {
             "version": __version__,
             "command": self._command,
-            "compute": {**self._compute, "threads": threads},
+            "compute": compute,
             "job": job,
             "arguments": arguments,
             "timeout": timeout,
         }
-        needs = {"processors": threads, "memory_bytes": self._memory_bytes}
         with self._asked({"run": {"request": request, **needs}}) as words:
             return _listen(words, report, cancelled)
 

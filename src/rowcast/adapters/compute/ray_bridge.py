@@ -185,9 +185,8 @@ class _Job(threading.Thread):
 
     def _follow(self, attendant: _Hired) -> bool:
         """Pass on what the job says, until its last word or until it is to stop; whether nothing of it is left."""
-        looks = itertools.count()
         while not self.stopping.is_set():
-            asked = attendant.actor.words.remote()
+            asked, looks = attendant.actor.words.remote(), itertools.count()
             while not ray.wait([asked], timeout=_LOOK_SECONDS)[0]:
                 if next(looks) == _LOOKS_BEFORE_WAITING:  # an attendant that there is answers sooner
                     self._say(id=self._id, said={"progress": _WAITING})

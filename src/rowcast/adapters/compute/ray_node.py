@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import threading
 from queue import Empty, SimpleQueue
 from typing import Any
+
+import ray
 
 from rowcast import __version__
 from rowcast.adapters.compute.local import LocalCompute
@@ -21,6 +24,8 @@ class Attendant:
     """Runs jobs as ``LocalCompute`` does, one at a time; to be made on a node, as an actor of Ray."""
 
     def __init__(self) -> None:
+        # A job that is shared out connects to the cluster itself.
+        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
         self._said: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None

@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from rowcast.datasets.ports import Progress, Storage
+from rowcast.datasets.ports import Progress, Report, Storage
 from rowcast.errors import Internal, RowcastError, Unavailable
 
 _REPORT_SECONDS = 0.1
@@ -51,14 +51,34 @@ def serve(jobs: Mapping[str, str], open_storage: OpenStorage) -> None:
     _make_way(request["niceness"], request["memory_bytes"])
     say = _Speaker(answers)
     try:
-        job = _find(jobs, request["job"])
-        storage = open_storage(request["storage_url"], request["storage_options"])
-        say.message({"result": job(storage, say.progress, **request["arguments"])})
+        say.message({"result": _perform(jobs, open_storage, request, say.progress)})
     except BaseException as error:  # noqa: BLE001  (whatever it is, whoever waits gets an answer)
-        ours = _as_ours(error)
-        if ours is not error:  # to the operator's log only, for a traceback may hold data
-            traceback.print_exc()
-        say.message({"error": ours.to_dict()})
+        say.message({"error": _told(error).to_dict()})
+
+
+def share(
+    jobs: Mapping[str, str], open_storage: OpenStorage, request: dict[str, Any], report: Report
+) -> dict[str, Any]:
+    """The result of a request of ``serve``, within a process that somebody else has started for a share of the job.
+
+    Raises:
+        ConnectionError: another share was lost.
+        RowcastError: anything else.
+    """
+    try:
+        return _perform(jobs, open_storage, request, report)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        raise _told(error) from error
+
+
+def _perform(
+    jobs: Mapping[str, str], open_storage: OpenStorage, request: dict[str, Any], report: Report
+) -> dict[str, Any]:
+    job = _find(jobs, request["job"])
+    storage = open_storage(request["storage_url"], request["storage_options"])
+    return job(storage, report, **request["arguments"])
 
 
 class _Speaker:
@@ -122,6 +142,14 @@ def _make_way(niceness: int, memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     with suppress(OSError):  # only Linux has it
         Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def _told(error: BaseException) -> RowcastError:
+    """The error as one of ours; what it was goes to the operator's log only, for a traceback may hold data."""
+    ours = _as_ours(error)
+    if ours is not error:
+        traceback.print_exception(error)
+    return ours
 
 
 def _as_ours(error: BaseException) -> RowcastError:
