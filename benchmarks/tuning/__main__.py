@@ -40,6 +40,9 @@ class Found:
     theirs: float
     estimate: float
     calibration_error: float | None
+    by_chance: float | None
+    """The calibration error that probabilities which are exactly right would have on so many rows."""
+
     seconds: tuple[float, float]
     made_of: str
 
@@ -51,7 +54,7 @@ class Found:
         return (self.ours - self.theirs) / (self.theirs if self.metric == "rmse" else 1.0)
 
     def line(self) -> str:
-        error = "" if self.calibration_error is None else f"{self.calibration_error:.3f}"
+        error = "" if self.calibration_error is None else f"{self.calibration_error:.3f} ({self.by_chance:.3f})"
         spent = "{:.0f} / {:.0f}".format(*self.seconds)
         return (
             f"| {self.name} | {self.rows:,} | {self.metric} | {self.ours:.4f} | {self.theirs:.4f} "
@@ -95,6 +98,7 @@ def _compare(client: Client, place: Path) -> Found:
         theirs=score(problem, y, theirs),
         estimate=study.estimate[0].value,
         calibration_error=calibration_figures(problem, y, ours)["ece"] if classes else None,
+        by_chance=_by_chance(problem, ours) if classes else None,
         seconds=(spent, json.loads((place / "autogluon.json").read_text())["seconds"]),
         made_of=f"{best.algorithm} of {len(study.chosen)}, {study.trials} trials"
         if len(study.chosen) > 1
@@ -124,6 +128,14 @@ def _truth(rows: list[dict[str, Any]], target: str, classes: list[str]) -> NDArr
     return np.array([classes.index(row[target]) if classes else float(row[target]) for row in rows])
 
 
+def _by_chance(problem: Problem, probabilities: NDArray[Any], draws: int = 100) -> float:
+    """The mean calibration error of these probabilities [N,K] for classes that are drawn by them."""
+    rng = np.random.default_rng(0)
+    upto = np.cumsum(probabilities, axis=1)
+    drawn = ((rng.random((len(upto), 1)) * upto[:, -1:] > upto).sum(axis=1) for _ in range(draws))
+    return float(np.mean([calibration_figures(problem, y, probabilities)["ece"] for y in drawn]))
+
+
 def _peer(*arguments: str) -> None:
     subprocess.run(
         ["nice", "-n", "10", str(PEER), str(HERE / "peer.py"), *arguments], check=True, stdout=subprocess.DEVNULL
@@ -140,9 +152,10 @@ def _report(found: list[Found]) -> str:
         describe(),
         "",
         f"{SECONDS} s each, AutoGluon with the preset {PRESET}; scores on a fifth of the rows that neither saw.",
+        "Beside the calibration error stands what probabilities that are exactly right would show on so few rows.",
         "",
-        "| table | rows | metric | Rowcast | AutoGluon | ahead by | its own estimate | calibration error | seconds "
-        "| made of |",
+        "| table | rows | metric | Rowcast | AutoGluon | ahead by | its own estimate | calibration error (by chance) "
+        "| seconds | made of |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *(one.line() for one in found),
         "",

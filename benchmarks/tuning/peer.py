@@ -53,7 +53,7 @@ def tables(loan_file: str) -> dict[str, tuple[pd.DataFrame, str, str]]:
         "sba_loans": (loans(loan_file), "MIS_Status", "binary"),
         "german_credit": (german(), "creditability", "binary"),
         "breast_cancer": (bundled(datasets.load_breast_cancer), "target", "binary"),
-        "mortgages": (data("Hdma"), "deny", "binary"),
+        "mortgages": (data("Hdma").dropna(), "deny", "binary"),
         "unions": (data("Males").drop(columns=["nr"]), "union", "binary"),
         "wine": (bundled(datasets.load_wine), "target", "multiclass"),
         "kakadu": (data("Kakadu").drop(columns=["lower", "upper"]), "answer", "multiclass"),

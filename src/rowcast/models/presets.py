@@ -17,18 +17,11 @@ _ALGORITHMS = {
     Preset.BEST: ("baseline", "linear", "random_forest", "lightgbm", "xgboost", "catboost"),
 }
 _FOLDS = {Preset.FAST: 3, Preset.BALANCED: 5, Preset.BEST: 5}
-_OF_CHANCES = frozenset({"baseline", "random_forest"})
-"""Algorithms that score classes by probabilities; the others do so by log odds."""
-
 _ROUNDING = 1e-6
 """By which the weights of an ensemble may miss 1."""
 
 _BOTH = ("ensemble_and_algorithms", "Give 'algorithms' or 'ensemble', not both.")
 _WEIGHTS = ("ensemble_weights", "The weights of an ensemble's members must add up to 1.")
-_MIXED = (
-    "ensemble_mixed",
-    "Members of an ensemble must score alike: of classes, no forest or baseline can be among others.",
-)
 
 _HOLD_OUT_ROWS = 500_000
 """Beyond this one hold-out is enough for the fast preset: its interval is narrow."""
@@ -77,6 +70,16 @@ def plan(recipe: Recipe) -> Plan:
     )
 
 
+def shared_algorithms(recipe: Recipe) -> tuple[str, ...]:
+    """The algorithms of a recipe that several processes can learn together, each from a share of the rows: of a
+    preset's those that can, else all that it names. None when it asks for anything that needs all rows at once."""
+    work = plan(recipe)
+    able = tuple(name for name in work.algorithms if learner_of(name).shared)
+    others = set(work.algorithms) - set(able)
+    named = others if recipe.algorithms is not None else {name for name in others if recipe.hyperparameters.get(name)}
+    return () if work.ensemble or recipe.time_column or named else able
+
+
 def _ensemble(recipe: Recipe) -> tuple[EnsembleMember, ...]:
     """The members with complete hyperparameters."""
     if recipe.ensemble and recipe.algorithms:
@@ -87,12 +90,6 @@ def _ensemble(recipe: Recipe) -> tuple[EnsembleMember, ...]:
         one.model_copy(update={"hyperparameters": resolve(one.algorithm, one.hyperparameters)})
         for one in recipe.ensemble or ()
     )
-
-
-def check_alike(recipe: Recipe, *, of_classes: bool) -> None:
-    """Raise ``InvalidInput("ensemble_mixed")`` for members whose scores mean different things."""
-    if of_classes and len({one.algorithm in _OF_CHANCES for one in recipe.ensemble or ()}) > 1:
-        raise InvalidInput(*_MIXED, _problems(*_MIXED))
 
 
 def _problems(code: str, message: str) -> list[Problem]:

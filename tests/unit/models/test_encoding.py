@@ -131,6 +131,27 @@ def test_targets_of_a_row_do_not_leak_into_its_own_encoding() -> None:
     assert abs(np.corrcoef(cross_fitted[:, 0], y)[0, 1]) < 0.2
 
 
+def test_of_many_levels_it_is_told_how_common_each_is_and_the_numbers_that_they_are() -> None:
+    texts = np.array([f"{300 + n % 40}" for n in range(ROWS)] + ["300"] * 9 + ["777", ""], dtype=object)
+    inputs: dict[str, Column] = {"postal code": Labels.of(texts)}
+    features = [Feature(name="postal code", kind=Kind.CATEGORY)]
+    y = np.arange(len(texts)) % 2
+    encoder, _ = fit_encoder(features, inputs, y, Problem.BINARY, Style.BOOSTER, seed=0)
+
+    assert encoder.sources() == ["postal code"] * 3
+    asked: dict[str, Column] = {"postal code": Labels.of(np.array(["300", "339", "777", "never"], dtype=object))}
+    common, other, once, unseen = encoder.transform(asked)[:, 1:].tolist()
+    assert common == [np.float32(np.mean(texts == "300")), 300.0]
+    assert other == [np.float32(np.mean(texts == "339")), 339.0]
+    assert once == unseen  # too seldom to learn from
+    assert once[0] == 0.0
+    assert 310 < once[1] < 330
+
+    words: dict[str, Column] = {"postal code": Labels.of(np.where(texts == "300", "centre", texts).astype(object))}
+    encoder, _ = fit_encoder(features, words, y, Problem.BINARY, Style.BOOSTER, seed=0)
+    assert len(encoder.sources()) == 2
+
+
 def test_an_encoder_survives_json() -> None:
     for encoder in ENCODERS.values():
         again = Encoder.from_json(json.loads(json.dumps(encoder.to_json(), allow_nan=False)))

@@ -10,16 +10,14 @@ from pydantic import ValidationError
 
 from rowcast.datasets.rows import RowReader
 from rowcast.errors import InvalidInput
-from rowcast.models.algorithms import learners
-from rowcast.models.algorithms.learner import Examples, Lesson, Link
+from rowcast.models.algorithms.learner import Link
 from rowcast.models.bundle.contributions import feature_contributions
 from rowcast.models.bundle.native import load_encoders, load_members
 from rowcast.models.bundle.runtime import NativeRuntime, golden_difference, open_runtime
+from rowcast.models.calibrate.maps import SMALLEST_SHARE
 from rowcast.models.encode.inputs import from_feeds
-from rowcast.models.hyperparameters import resolve
-from rowcast.models.presets import check_alike, plan
-from rowcast.models.recipe import Problem, Recipe, RetrainRequest
-from rowcast.models.train.candidates import with_automatic
+from rowcast.models.presets import plan
+from rowcast.models.recipe import Recipe, RetrainRequest
 from rowcast.models.train.member import mean_score
 
 FEATURES = ["term", "income, $", "since", "state", "town", "owns home"]
@@ -65,29 +63,21 @@ def test_contributions_add_up_to_the_weighted_mean(workshop: Any, loans: Any) ->
     assert np.allclose(found.base + found.features.sum(axis=1), mean_score(model.members, inputs), atol=1e-5)
 
 
-def test_members_must_score_alike(workshop: Any, loans: Any) -> None:
+@pytest.mark.parametrize("target", ["outcome", "grade", "amount"])
+def test_members_that_score_differently_count_by_their_log_odds(workshop: Any, loans: Any, target: str) -> None:
     workshop.put(loans())
-    mixed = [{"algorithm": "linear", "weight": 0.5}, {"algorithm": "random_forest", "weight": 0.5}]
-    with pytest.raises(InvalidInput, match="score alike") as refused:
-        workshop.train("outcome", features=FEATURES, folds=2, ensemble=mixed)
-    assert refused.value.code == "ensemble_mixed"
-
-
-@pytest.mark.parametrize("name", learners())
-def test_what_scores_alike_is_known_before_a_fit(name: str) -> None:
-    x, y = np.arange(40, dtype=np.float32).reshape(40, 1), np.arange(40) % 2
-    values = with_automatic(name, resolve(name, {}), 40)
-    for problem in (Problem.BINARY, Problem.REGRESSION):
-        target = y if problem is Problem.BINARY else x[:, 0].astype(float)
-        lesson = Lesson(problem, 2, Examples(x, target), values, seed=0, threads=1, rounds=2)
-        link = learners()[name].fit(lesson).link
-        beside = [{"algorithm": one, "weight": 0.5} for one in (name, "linear")]
-        recipe = Recipe.model_validate({"target": "y", "ensemble": beside})
-        if link is not Link.PROBABILITY:
-            check_alike(recipe, of_classes=problem is Problem.BINARY)
-            continue
-        with pytest.raises(InvalidInput, match="score alike"):
-            check_alike(recipe, of_classes=True)
+    mixed = [{"algorithm": "random_forest", "weight": 0.25}, {"algorithm": "linear", "weight": 0.75}]
+    outcome = workshop.train(target, features=FEATURES, folds=2, ensemble=mixed)
+    bundle = workshop.bundle("ensemble")
+    assert bundle.manifest.parity.passed, bundle.manifest.parity
+    assert golden_difference(bundle, open_runtime(bundle)) <= 1e-6
+    members = load_members(bundle.folder / "native", 1).members
+    inputs = from_feeds(RowReader(bundle.schema).read(bundle.golden.rows).inputs)
+    forest, linear = (mean_score([member], inputs) for member in members)
+    if members[0].model.link is Link.PROBABILITY:
+        forest = np.log(forest / (1 - forest)) if target == "outcome" else np.log(np.maximum(forest, SMALLEST_SHARE))
+    assert np.allclose(mean_score(members, inputs), 0.25 * forest + 0.75 * linear)
+    assert outcome["candidates"][0]["metrics"]
 
 
 @pytest.mark.parametrize("weights", [(1, 1), (0.1, 0.1), (0.5, 0.499)])

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.datasets.schema import Feature, Kind
+from rowcast.datasets.rows import RowReader
+from rowcast.datasets.schema import Feature, FeatureSchema, Kind
 from rowcast.models.algorithms.linear import LinearModel
 from rowcast.models.algorithms.tree_ensemble import float32_at_most
 from rowcast.models.bundle.exporting import export
@@ -66,6 +67,36 @@ def test_the_quicker_form_gives_the_same_bits_for_one_row_and_for_many() -> None
     for row in range(4):
         one = {name: column[row : row + 1] for name, column in inputs.items()}
         assert np.array_equal(quicker.run(one), whole.run(one), equal_nan=True)
+
+
+def test_texts_that_several_tables_know_are_looked_up_once_and_mean_the_same() -> None:
+    features = [Feature(name=name, kind=Kind.CATEGORY) for name in ("code", "colour", "word")]
+    many = np.arange(320) % 40
+    inputs: dict[str, Column] = {
+        "code": Labels.of(np.array([f"{number}" for number in many], dtype=object)),
+        "colour": Labels.of(np.array(["red", "blue"] * 160, dtype=object)),
+        "word": Labels.of(np.array([f"w{number}" for number in many[::-1]], dtype=object)),
+    }
+    y = (many > 17).astype(int)
+    members = []
+    for seed in (0, 1):
+        encoder, _ = fit_encoder(features, inputs, y, Problem.BINARY, Style.BOOSTER, seed)
+        weights = np.random.default_rng(seed).normal(size=(len(encoder.sources()), 1))
+        model = LinearModel(Problem.BINARY, weights=weights, intercept=np.zeros(1), means=np.zeros(len(weights)))
+        members.append(Member(encoder, model, "linear"))
+    exported = export(members, features, Problem.BINARY, inputs, seed=0)
+    quicker, whole = MatrixRuntime(*exported.quicker), OnnxRuntime(exported.model)
+
+    draw = np.random.default_rng(0)
+    texts = {name: np.append(draw.choice(column.levels, 50), ["", "never seen"]) for name, column in inputs.items()}
+    asked = {name: column.astype(object).reshape(-1, 1) for name, column in texts.items()}
+    expected = whole.run(asked)
+    assert np.array_equal(quicker.run(asked), expected)
+    reader = RowReader(FeatureSchema(features=features), quicker.codes)
+    rows = [dict(zip(texts, row, strict=True)) for row in zip(*(map(str, one) for one in texts.values()), strict=True)]
+    assert np.array_equal(quicker.run(reader.read(rows).inputs), expected)
+    assert quicker.run({name: column[:0] for name, column in asked.items()}).shape == (0, 2)
+    assert np.array_equal(np.concatenate([quicker.run(reader.read([row]).inputs) for row in rows]), expected)
 
 
 def test_many_rows_are_run_in_another_order_and_answered_in_theirs() -> None:

@@ -263,3 +263,14 @@ def test_difference_is_relative_to_the_largest_output() -> None:
     assert difference(np.array([[1e6]]), np.array([[1e6 + 1]])) == pytest.approx(1e-6)
     assert difference(np.array([[0.5]]), np.array([[0.25]])) == 0.25
     assert difference(np.array([[0.5]]), np.array([[np.nan]])) == float("inf")
+
+
+def test_the_models_of_folds_that_serve_learn_from_all_rows_of_theirs(workshop: Any, loans: Any) -> None:
+    """Not from those alone that are left when some are watched to stop early."""
+    workshop.put(loans(240))
+    knobs = {"lightgbm": {"subsample": 1.0, "n_estimators": 30}}
+    workshop.train("outcome", preset="best", folds=2, algorithms=["lightgbm"], hyperparameters=knobs)
+    for number in (1, 2):
+        text = (workshop.folder("lightgbm") / "native" / str(number) / "model.txt").read_text()
+        counts = [line.removeprefix("leaf_count=") for line in text.splitlines() if line.startswith("leaf_count=")]
+        assert {sum(map(int, line.split())) for line in counts} == {120}

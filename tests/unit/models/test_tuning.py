@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,8 @@ from rowcast.models.hyperparameters import resolve
 from rowcast.models.recipe import Problem
 from rowcast.models.train.candidates import Conditions, Table
 from rowcast.models.train.folds import random_folds
-from rowcast.models.tune.choosing import choose
+from rowcast.models.tune.budget import kept_for_the_end, seconds_to_join
+from rowcast.models.tune.choosing import choose, unlike
 from rowcast.models.tune.grounds import grounds
 from rowcast.models.tune.proposing import GENERATION, next_generation
 from rowcast.models.tune.ranking import by_mrmr, by_permutation
@@ -225,3 +228,35 @@ def test_an_ensemble_is_taken_where_it_pays_beyond_chance() -> None:
     assert sum(one.weight for one in several) == pytest.approx(1.0)
     (alone,) = choose(library([2.0, 2.0, 2.1], shared=True), SHARED)
     assert (alone.trial, alone.weight) == (0, 1.0)
+
+
+def test_an_ensemble_is_looked_for_among_trials_that_are_unlike_each_other() -> None:
+    firsts = next_generation(request(), 10, []).trials
+    alike = [firsts[0].model_copy(update={"number": number}) for number in range(20, 40)]
+    ranked = [done(trial, 0.9 - 0.001 * place) for place, trial in enumerate(alike)]
+    ranked += [done(trial, 0.8 - 0.001 * place) for place, trial in enumerate(firsts)]
+    kept = unlike(ranked)
+    assert kept == sorted(kept, key=lambda trial: -(trial.score or 0))
+    kinds = Counter((trial.algorithm, trial.hyperparameters.get("extra_trees", False)) for trial in kept)
+    assert kinds["lightgbm", False] < 10
+    assert {algorithm for algorithm, _ in kinds} == {trial.algorithm for trial in firsts}
+    assert unlike([ranked[0], ranked[0].model_copy(update={"number": 99})]) == [ranked[0]]
+
+
+def test_flags_are_proposed_as_such_and_taken_up_again() -> None:
+    asked = request(algorithms=["lightgbm", "random_forest"])
+    finished = history(asked, 3)
+    flags = [trial.hyperparameters["extra_trees"] for trial in finished if "extra_trees" in trial.hyperparameters]
+    assert set(map(type, flags)) == {bool}
+    assert set(flags) == {True, False}
+    assert next_generation(asked, 10, finished).trials == next_generation(asked, 10, finished).trials
+
+
+def test_no_more_is_joined_than_there_is_time_for() -> None:
+    found = library([2.0, 2.0, 2.0, 9.0], shared=False)
+    slow = [replace(tried, result=tried.result.model_copy(update={"seconds": 3.0})) for tried in found]
+    assert choose(slow, SHARED, 12.0) == choose(found, SHARED)
+    assert len(choose(slow, SHARED, 6.0)) == 2
+    assert len(choose(slow, SHARED, 0.0)) == 1
+    assert kept_for_the_end(60.0, [3.0]) < kept_for_the_end(60.0, [3.0] * 2) <= 0.4 * 60
+    assert kept_for_the_end(60.0, [seconds_to_join(60.0)]) == pytest.approx(0.4 * 60)

@@ -25,6 +25,7 @@ class Baseline:
     style = Style.BOOSTER
     stops_early = False
     explains = False
+    shared = False
 
     def describe(self) -> Algorithm:
         return Algorithm(

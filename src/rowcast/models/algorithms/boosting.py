@@ -17,6 +17,9 @@ EARLY_STOPPING = Hyperparameter(
     description="Trees without progress on held-out rows after which growing stops.",
 )  # fmt: skip
 
+KEPT_TREES = 25
+"""After so many trees more a booster tells how far it is."""
+
 
 def fitted_rounds(trees: int) -> int:
     """A count of trees for a refit: at least one."""

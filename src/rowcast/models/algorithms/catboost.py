@@ -37,6 +37,7 @@ class CatBoost:
     style = Style.BOOSTER
     stops_early = True
     explains = True
+    shared = False
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -78,7 +79,7 @@ class CatBoost:
             | {
                 "loss_function": _LOSSES[lesson.problem],
                 "iterations": rounds,
-                "bootstrap_type": "Bernoulli",
+                "bootstrap_type": "Bernoulli" if lesson.problem is Problem.MULTICLASS else "MVS",
                 "random_seed": lesson.seed,
                 "thread_count": lesson.threads,
                 "allow_writing_files": False,

@@ -28,6 +28,21 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Several processes learn one model, each from rows of its own; all of them watch the same ones.
+
+    ``network`` are the parameters by which LightGBM finds the others. XGBoost has been told by whoever started the
+    process.
+    """
+
+    network: Mapping[str, Any]
+    begun: bytes | None
+    """The model as it was kept last, in its library's own format, to go on from."""
+    keep: Callable[[bytes], None]
+    """Takes the model as it is now, every ``boosting.KEPT_TREES`` trees."""
+
+
+@dataclass(frozen=True)
 class Lesson:
     """All that a learner needs. With ``watch`` a booster stops early on it; with ``rounds`` it grows so many trees."""
 
@@ -41,6 +56,8 @@ class Lesson:
     rounds: int | None = None
     tick: Callable[[float], None] = lambda fraction: None
     """Told now and then which fraction of the fit is done, by learners whose library has a callback."""
+    together: Together | None = None
+    """With others, by learners that are ``shared``."""
 
     @property
     def outputs(self) -> int:
@@ -106,6 +123,8 @@ class Learner(Protocol):
     stops_early: bool
     explains: bool
     """Whether its models give contributions."""
+    shared: bool
+    """Whether several processes can learn one model of it together."""
 
     def describe(self) -> Algorithm: ...
 

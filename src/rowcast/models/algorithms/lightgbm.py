@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.algorithms.boosting import EARLY_STOPPING, LEARNING_RATE, MOST_TREES, fitted_rounds
+from rowcast.models.algorithms.boosting import EARLY_STOPPING, KEPT_TREES, LEARNING_RATE, MOST_TREES, fitted_rounds
 from rowcast.models.algorithms.learner import Contributions, FittedModel, Lesson, Link, as_columns, margin_link
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
@@ -29,6 +29,7 @@ class LightGBM:
     style = Style.BOOSTER
     stops_early = True
     explains = True
+    shared = True
 
     def describe(self) -> Algorithm:
         return Algorithm(
@@ -67,6 +68,11 @@ class LightGBM:
                     name="reg_lambda", type="number", default=1.0, minimum=0.0, maximum=1000.0,
                     description="L2 penalty on leaf values.",
                 ),
+                Hyperparameter(
+                    name="extra_trees", type="boolean", default=False,
+                    description="Try one random threshold per column at every split: rougher trees, often better "
+                    "together on small or noisy tables.",
+                ),
                 EARLY_STOPPING,
             ],
         )  # fmt: skip
@@ -83,11 +89,15 @@ class LightGBM:
         training = _dataset(lightgbm, lesson, lesson.training)
         rounds = lesson.rounds or lesson.hyperparameters["n_estimators"]
         watched = [] if lesson.watch is None else [_dataset(lightgbm, lesson, lesson.watch, training)]
+        begun = _begun(lightgbm, lesson)
+        grown = begun.current_iteration() if begun is not None else 0
         callbacks = [_tick(lesson, rounds)]
         if watched:
             patience = lesson.hyperparameters["early_stopping_rounds"]
             callbacks.append(lightgbm.early_stopping(patience, verbose=False))
-        booster = lightgbm.train(_parameters(lesson), training, rounds, valid_sets=watched, callbacks=callbacks)
+        booster = lightgbm.train(
+            _parameters(lesson), training, rounds - grown, valid_sets=watched, init_model=begun, callbacks=callbacks
+        )
         text = booster.model_to_string(num_iteration=booster.best_iteration if watched else -1)
         return _model(lesson.problem, text, lesson.threads)
 
@@ -165,13 +175,23 @@ def _parameters(lesson: Lesson) -> dict[str, Any]:
     }
     if lesson.problem is Problem.MULTICLASS:
         parameters["num_class"] = lesson.class_count
+    if lesson.together and lesson.together.network:
+        parameters |= {"tree_learner": "data", "pre_partition": True, **lesson.together.network}
     return parameters
+
+
+def _begun(lightgbm: Any, lesson: Lesson) -> Any:
+    if lesson.together is None or lesson.together.begun is None:
+        return None
+    return lightgbm.Booster(model_str=lesson.together.begun.decode())
 
 
 def _tick(lesson: Lesson, rounds: int) -> Any:
     def tick(environment: Any) -> None:
-        if environment.iteration % 25 == 24:
+        if (environment.iteration + 1) % KEPT_TREES == 0:
             lesson.tick((environment.iteration + 1) / rounds)
+            if lesson.together and environment.iteration + 1 < rounds:
+                lesson.together.keep(environment.model.model_to_string(num_iteration=-1).encode())
 
     return tick
 

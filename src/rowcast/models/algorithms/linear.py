@@ -34,6 +34,7 @@ class Linear:
     style = Style.LINEAR
     stops_early = False
     explains = True
+    shared = False
 
     def describe(self) -> Algorithm:
         return Algorithm(

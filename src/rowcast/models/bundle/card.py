@@ -40,8 +40,9 @@ def write_card(
         _heading(manifest, algorithm),
         _data(manifest, schema),
         _left_out(manifest),
-        _metrics(manifest),
+        _metrics(manifest, evaluation.get("shares")),
         _study(evaluation.get("study")),
+        _shares(evaluation.get("shares")),
         _members(manifest.recipe.ensemble or []),
         _calibration(manifest.calibration),
         _intervals(manifest),
@@ -101,20 +102,32 @@ def _left_out(manifest: Manifest) -> str:
     return "\n".join(["## Columns left out", "", *_shortened(lines)])
 
 
-def _metrics(manifest: Manifest) -> str:
+def _metrics(manifest: Manifest, shares: dict[str, Any] | None) -> str:
     if not manifest.metrics:
         return ""
+    tested = f"{shares['held_out_rows']:,} held out" if shares else "cross-validation"
     rows = [f"| {metric.name} | {metric.value:.4g} | {_interval(metric)} |" for metric in manifest.metrics]
     return "\n".join(
         [
             "## How good it is",
             "",
-            "On rows that the model was not fitted on (cross-validation); the interval is a 95 % bootstrap over rows.",
+            f"On rows that the model was not fitted on ({tested}); the interval is a 95 % bootstrap over rows.",
             "",
             "| Metric | Value | 95 % interval |",
             "|---|---|---|",
             *rows,
         ]
+    )
+
+
+def _shares(shares: dict[str, Any] | None) -> str:
+    if shares is None:
+        return ""
+    return (
+        f"## How it was learned\n\nBy {shares['processes']} processes together, each with a share of the rows. What "
+        f"is done to a row before it is scored was learned from {shares['encoder_rows']:,} other rows of the table. "
+        f"The trees stopped growing when {shares['watched_rows']:,} more said so, and {shares['held_out_rows']:,} were "
+        "held out for the figures above and for calibration."
     )
 
 

@@ -13,12 +13,12 @@ from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.bundle.contents import TOLERANCE, Parity
 from rowcast.models.bundle.lookups import Matrix, taken_out
 from rowcast.models.bundle.runtime import MatrixRuntime, OnnxRuntime, difference
-from rowcast.models.calibrate.maps import NONE, CalibrationMap, prediction_nodes
+from rowcast.models.calibrate.maps import NONE, CalibrationMap, log_odds_nodes, prediction_nodes
 from rowcast.models.encode.encoder_onnx import SharedColumns, encoder_nodes
 from rowcast.models.encode.inputs import MISSING, Column, Floats, Inputs, Labels, feeds, row_count, take
 from rowcast.models.encode.onnx_graph import OnnxGraph
 from rowcast.models.recipe import Problem
-from rowcast.models.train.member import Member, mean_prediction
+from rowcast.models.train.member import Member, link_of, mean_prediction
 
 UNSEEN = "never seen before"
 _SAMPLED_ROWS = 400
@@ -83,16 +83,17 @@ def to_onnx(
     """One graph: an input per feature, named as it is; the members' mean score, calibrated; one output."""
     graph = OnnxGraph({feature.name: feature.kind is Kind.CATEGORY for feature in features})
     shared = SharedColumns()
+    link, outputs = link_of(members), _outputs(members[0])
     scores = []
     for member in members:
         score = member.model.nodes(graph, encoder_nodes(graph, member.encoder, shared))
         if (member.center, member.spread) != (0.0, 1.0):
             score = graph.add("Mul", score, graph.constant(member.spread))
             score = graph.add("Add", score, graph.constant(member.center))
-        scores.append(score)
+        same = member.model.link is link
+        scores.append(score if same else log_odds_nodes(graph, member.model.link, score, several=outputs > 1))
     mean = scores[0] if len(scores) == 1 else _mean(graph, scores, [member.weight for member in members])
-    outputs = _outputs(members[0])
-    answer = prediction_nodes(graph, members[0].model.link, mean, outputs, calibration)
+    answer = prediction_nodes(graph, link, mean, outputs, calibration)
     if problem is Problem.REGRESSION:
         return graph.finish(answer, "prediction", 1)
     return graph.finish(answer, "probabilities", max(2, outputs))

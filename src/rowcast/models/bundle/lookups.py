@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,9 @@ from rowcast.datasets.columns import Stacked
 
 if TYPE_CHECKING:
     import onnx
+
+MOST_ROWS = 2**24
+"""Of values: float32 counts no further."""
 
 LARGEST_BYTES = 50 * 2**20
 """Of a graph that is worth to be stored in a second form; in larger ones the trees take the time."""
@@ -38,29 +40,47 @@ class Table:
 
 
 @dataclass(frozen=True)
+class _Several:
+    """What several tables make of the texts of one feature, looked up once: a text's ``code`` is a row of values."""
+
+    rows: dict[str, float]
+    other: float
+
+    def code(self, text: str) -> float:
+        return self.rows.get(text, self.other)
+
+
 class Matrix:
     """Model inputs as the one matrix [N, numbers and tables] that the graph takes."""
 
-    numbers: Sequence[str]
-    tables: Sequence[Table]
+    def __init__(self, numbers: Sequence[str], tables: Sequence[Table]) -> None:
+        self._numbers = numbers
+        self._tables = tables
+        of: dict[str, list[Table]] = {}
+        for table in tables:
+            of.setdefault(table.feature, []).append(table)
+        self.codes: dict[str, Code] = {feature: own[0].code for feature, own in of.items() if len(own) == 1}
+        """For whoever reads rows, what to make of a text of each category; see ``of``."""
+        self._read = [*numbers, *self.codes]
+        self._plain = len(self._read)
+        several = {feature: own for feature, own in of.items() if len(own) > 1}
+        self._values = np.empty((0, max(map(len, several.values()), default=0)), dtype=np.float32)
+        for feature, own in several.items():
+            self.codes[feature] = self._added(own).code
+        self._read += several
+        self._order = self._places(several)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"numbers": self._numbers, "tables": [asdict(table) for table in self._tables]}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Matrix:
         return Matrix(data["numbers"], [Table(**table) for table in data["tables"]])
 
-    @property
-    def codes(self) -> dict[str, Code]:
-        """For whoever reads rows, the codes of the features that have one table; others are looked up here."""
-        features = [table.feature for table in self.tables]
-        return {table.feature: table.code for table in self.tables if features.count(table.feature) == 1}
-
     @cached_property
     def columns(self) -> list[str]:
         """The features of the columns."""
-        return [*self.numbers, *(table.feature for table in self.tables)]
+        return [*self._numbers, *(table.feature for table in self._tables)]
 
     def column_of(self, feature: str) -> int | None:
         """Where in the matrix the feature is, in the first place."""
@@ -69,17 +89,46 @@ class Matrix:
     def of(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """From arrays [N,1] by feature, those of categories with texts or with their codes."""
         if isinstance(inputs, Stacked):
-            return inputs.in_order(self.columns)
-        columns = [inputs[name] for name in self.numbers]
-        columns += [_looked_up(table, inputs[table.feature]) for table in self.tables]
-        return np.concatenate(columns, axis=1)
+            read = inputs.in_order(self._read)
+        else:
+            read = np.concatenate([self._numeric(name, inputs[name]) for name in self._read], axis=1)
+        if self._order is None:
+            return read
+        rows = self._values.take(read[:, self._plain :].astype(np.intp), axis=0)
+        rows = rows.reshape(len(read), rows.shape[1] * rows.shape[2])
+        return np.concatenate([read[:, : self._plain], rows], axis=1).take(self._order, axis=1)
 
+    def _numeric(self, name: str, column: NDArray[Any]) -> NDArray[Any]:
+        if column.dtype != object:
+            return column
+        codes = map(self.codes[name], column[:, 0].tolist())
+        return np.fromiter(codes, np.float32, len(column)).reshape(-1, 1)
 
-def _looked_up(table: Table, column: NDArray[Any]) -> NDArray[Any]:
-    if column.dtype != object:
-        return column
-    codes = map(table.values.get, column[:, 0].tolist(), repeat(table.other))
-    return np.fromiter(codes, np.float32, len(column)).reshape(-1, 1)
+    def _added(self, tables: Sequence[Table]) -> _Several:
+        """The tables as rows of values, one for each text that any of them knows and one for all others."""
+        first = len(self._values)
+        texts = list(dict.fromkeys(text for table in tables for text in table.values))
+        values = np.zeros((len(texts) + 1, self._values.shape[1]), dtype=np.float32)
+        for place, table in enumerate(tables):
+            values[:, place] = [*map(table.code, texts), table.other]
+        self._values = np.concatenate([self._values, values])
+        if len(self._values) > MOST_ROWS:
+            raise ValueError("there are more texts than float32 can count")
+        rows = {text: float(first + row) for row, text in enumerate(texts)}
+        return _Several(rows, float(first + len(texts)))
+
+    def _places(self, several: Mapping[str, Sequence[Table]]) -> NDArray[np.intp] | None:
+        """Where the columns that the graph takes are beside one another in what was read and the rows of values; None
+        where nothing has such rows."""
+        if not several:
+            return None
+        at = {feature: self._plain + place * self._values.shape[1] for place, feature in enumerate(several)}
+        at |= {feature: place for place, feature in enumerate(self._read[: self._plain])}
+        order = []
+        for feature in self.columns:
+            order.append(at[feature])
+            at[feature] += 1
+        return np.array(order, dtype=np.intp)
 
 
 def taken_out(content: bytes) -> tuple[bytes, Matrix] | None:

@@ -45,11 +45,13 @@ _LIBRARIES = {
 
 @dataclass(frozen=True)
 class Pack:
-    """Everything that goes into a bundle. ``schema`` has the features in input order."""
+    """Everything that goes into a bundle. ``schema`` has the features in input order, ``row_count`` says how many rows
+    were learned from, of which ``table`` may hold but a sample."""
 
     algorithm: str
     members: Sequence[Member]
     table: Table
+    row_count: int
     schema: FeatureSchema
     recipe: Recipe
     positive_class: str | None
@@ -123,7 +125,7 @@ def _manifest(content: Pack, exported: Export) -> Manifest:
         positive_class=content.positive_class,
         runtime="native" if exported.model is None else "onnx",
         dataset=content.source,
-        row_count=len(content.table.y),
+        row_count=content.row_count,
         hyperparameters=content.hyperparameters,
         recipe=content.recipe,
         metrics=content.metrics,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowcast.models.algorithms.learner import Link
-from rowcast.models.calibrate.maps import CalibrationMap, Method, Scores, class_scores, log_odds, sigmoid, softmax
+from rowcast.models.calibrate.maps import CalibrationMap, Method, Scores, log_odds, sigmoid, softmax
 
 Codes = NDArray[np.int64]
 
@@ -39,7 +39,7 @@ def fit(method: Method, link: Link, scores: Scores, y: Codes) -> CalibrationMap 
         return fit_sigmoid(log_odds(link, scores)[:, 0], y)
     if method == "isotonic":
         return fit_isotonic(log_odds(link, scores)[:, 0], y)
-    return fit_softmax(class_scores(link, scores), y, per_class=method == "per_class")
+    return fit_softmax(log_odds(link, scores), y, per_class=method == "per_class")
 
 
 def fit_sigmoid(score: Scores, y: Codes) -> CalibrationMap:

@@ -67,17 +67,26 @@ def prediction_nodes(graph: OnnxGraph, link: Link, scores: str, outputs: int, ca
     return graph.concat([graph.add("Sub", graph.constant(1.0), chance), chance])
 
 
-def class_scores(link: Link, scores: Scores) -> Scores:
-    """Scores [N,K] as logarithms, which are what the maps of several classes work on."""
-    return np.log(np.maximum(scores, SMALLEST_SHARE)) if link is Link.PROBABILITY else scores
-
-
 def log_odds(link: Link, scores: Scores) -> Scores:
-    """Scores [N,1] as log odds, which are what the maps of two classes work on."""
+    """Scores of two classes [N,1] as log odds, of more [N,K] as logarithms: what the maps work on, and what models that
+    score differently have in common."""
     if link is not Link.PROBABILITY:
         return scores
+    if scores.shape[1] > 1:
+        return np.asarray(np.log(np.maximum(scores, SMALLEST_SHARE)))
     shares = np.clip(scores, SMALLEST_SHARE, 1 - SMALLEST_SHARE)
     return np.asarray(np.log(shares) - np.log(1 - shares))
+
+
+def log_odds_nodes(graph: OnnxGraph, link: Link, scores: str, *, several: bool) -> str:
+    """The same of a tensor float32 [N,outputs], of ``several`` classes or of two."""
+    if link is not Link.PROBABILITY:
+        return scores
+    if several:
+        return _log(graph, graph.add("Max", scores, graph.constant(SMALLEST_SHARE)))
+    shares = graph.add("Clip", scores, graph.constant(SMALLEST_SHARE), graph.constant(1 - SMALLEST_SHARE))
+    rest = graph.add("Sub", graph.constant(1.0), shares)
+    return graph.add("Sub", _log(graph, shares), _log(graph, rest))
 
 
 def softmax(scores: Scores) -> Scores:
@@ -108,17 +117,13 @@ def _of_two(link: Link, scores: Scores, calibration: CalibrationMap) -> Scores:
 def _of_many(link: Link, scores: Scores, calibration: CalibrationMap) -> Scores:
     if calibration.method == "none":
         return scores if link is Link.PROBABILITY else softmax(scores)
-    return softmax(class_scores(link, scores) * calibration.slope + np.array(calibration.intercept))
+    return softmax(log_odds(link, scores) * calibration.slope + np.array(calibration.intercept))
 
 
 def _nodes_of_two(graph: OnnxGraph, link: Link, scores: str, calibration: CalibrationMap) -> str:
     if calibration.method == "none":
         return scores if link is Link.PROBABILITY else graph.add("Sigmoid", scores)
-    if link is Link.PROBABILITY:
-        ends = graph.constant(SMALLEST_SHARE), graph.constant(1 - SMALLEST_SHARE)
-        shares = graph.add("Clip", scores, *ends)
-        rest = graph.add("Sub", graph.constant(1.0), shares)
-        scores = graph.add("Sub", _log(graph, shares), _log(graph, rest))
+    scores = log_odds_nodes(graph, link, scores, several=False)
     straight = graph.add("Mul", scores, graph.constant(calibration.slope[0]))
     if calibration.method == "sigmoid":
         shift = graph.constant(calibration.intercept[0])
@@ -133,9 +138,8 @@ def _nodes_of_two(graph: OnnxGraph, link: Link, scores: str, calibration: Calibr
 def _nodes_of_many(graph: OnnxGraph, link: Link, scores: str, calibration: CalibrationMap) -> str:
     if calibration.method == "none":
         return scores if link is Link.PROBABILITY else graph.add("Softmax", scores, axis=1)
-    if link is Link.PROBABILITY:
-        scores = _log(graph, graph.add("Max", scores, graph.constant(SMALLEST_SHARE)))
-    scaled = graph.add("Mul", scores, graph.constant([calibration.slope]))
+    logarithms = log_odds_nodes(graph, link, scores, several=True)
+    scaled = graph.add("Mul", logarithms, graph.constant([calibration.slope]))
     return graph.add("Softmax", graph.add("Add", scaled, graph.constant([calibration.intercept])), axis=1)
 
 

@@ -1,22 +1,27 @@
-"""Categories as numbers: one table per column from level to value, learned from training rows.
+"""Categories as numbers: tables from level to value, each of them a column, learned from training rows.
 
-Few levels become codes in the order of the target's mean (of their frequency with more than two classes); many levels
-become the target's smoothed mean (their frequency with more than two classes). Rare and unseen levels share the value
-``other``; "not known" is a level like any other.
+Few levels become codes in the order of the target's mean (of their frequency with more than two classes). Of many
+levels there are up to three tables: the target's smoothed mean (unless there are more than two classes), the share of
+rows that have the level, for what is common differs from what is rare, and where all levels are numbers, such as postal
+codes, those numbers, for neighbours are often alike. Rare and unseen levels share the value ``other``; "not known" is a
+level like any other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.encode.inputs import Floats, Labels
+from rowcast.datasets.cell_readers import LARGEST
+from rowcast.datasets.values import read_number
+from rowcast.models.encode.inputs import MISSING, Floats, Labels
 
 FEW_LEVELS = 30
 MOST_LEVELS = 100_000
-_SMOOTHING = 10.0
+_SMOOTHING = 3.0
 """Rows of the overall mean mixed into each level's own (Micci-Barreca, 2001)."""
 _PARTS = 5
 
@@ -47,14 +52,24 @@ class _Groups:
         return len(self.levels) + 1
 
 
-def fit_table(
+Fitted = tuple[CategoryTable, Floats]
+"""A table, and the column of the rows that it was learned from."""
+
+
+def fit_tables(
     name: str, labels: Labels, target: NDArray[np.float64] | None, *, one_hot: bool, seed: int
-) -> tuple[CategoryTable, Floats]:
-    """A table, and the column of the rows it was learned from, cross-fitted where it holds means of the target."""
+) -> list[Fitted]:
+    """The tables of a category, cross-fitted where they hold means of the target."""
     common = _groups(labels, 3 if len(labels) < 2000 else 10)
     if len(common.levels) <= FEW_LEVELS:
-        return _few(name, common, target, one_hot)
-    return _many(name, _groups(labels, 2), target, seed)
+        return [_few(name, common, target, one_hot)]
+    groups = _groups(labels, 2)
+    fitted = [] if target is None else [_means(name, groups, target, seed)]
+    fitted.append(_frequencies(name, groups))
+    numbers = _numbers(groups.levels)
+    if numbers is not None:
+        fitted.append(_as_numbers(name, groups, numbers))
+    return fitted
 
 
 def _groups(labels: Labels, least: int) -> _Groups:
@@ -67,7 +82,7 @@ def _groups(labels: Labels, least: int) -> _Groups:
     return _Groups([labels.levels[i] for i in kept], position[labels.codes])
 
 
-def _few(name: str, groups: _Groups, target: NDArray[np.float64] | None, one_hot: bool) -> tuple[CategoryTable, Floats]:
+def _few(name: str, groups: _Groups, target: NDArray[np.float64] | None, one_hot: bool) -> Fitted:
     counts = np.bincount(groups.codes, minlength=groups.count)
     rank = -counts.astype(np.float64) if target is None else _smoothed_means(groups, target)
     if one_hot and not counts[-1]:
@@ -78,14 +93,32 @@ def _few(name: str, groups: _Groups, target: NDArray[np.float64] | None, one_hot
     return _table(name, groups, codes, int(columns)), codes[groups.codes]
 
 
-def _many(name: str, groups: _Groups, target: NDArray[np.float64] | None, seed: int) -> tuple[CategoryTable, Floats]:
-    if target is None:
-        counts = np.bincount(groups.codes, minlength=groups.count)
-        frequencies = (counts / len(groups.codes)).astype(np.float32)
-        frequencies[-1] = 0.0
-        return _table(name, groups, frequencies), frequencies[groups.codes]
+def _frequencies(name: str, groups: _Groups) -> Fitted:
+    """The share of the rows that have the level, 0 for "other"."""
+    shares = (np.bincount(groups.codes, minlength=groups.count) / len(groups.codes)).astype(np.float32)
+    shares[-1] = 0.0
+    return _table(name, groups, shares), shares[groups.codes]
+
+
+def _means(name: str, groups: _Groups, target: NDArray[np.float64], seed: int) -> Fitted:
     means = _smoothed_means(groups, target).astype(np.float32)
     return _table(name, groups, means), _cross_fitted(groups, target, seed)
+
+
+def _numbers(levels: Sequence[str]) -> Floats | None:
+    """The levels as numbers, NaN for "not known"; None unless all the others are some."""
+    found = [read_number(level) if level != MISSING else np.nan for level in levels]
+    if None in found:
+        return None
+    numbers = np.array(found, dtype=np.float64)
+    return None if (np.abs(numbers) > LARGEST).any() else numbers.astype(np.float32)
+
+
+def _as_numbers(name: str, groups: _Groups, numbers: Floats) -> Fitted:
+    """The numbers that the levels are, and for other texts the one in the middle of them."""
+    middle = np.nanmedian(np.append(numbers, np.nan)[groups.codes])
+    values = np.append(np.where(np.isnan(numbers), middle, numbers), middle).astype(np.float32)
+    return _table(name, groups, values), values[groups.codes]
 
 
 def _table(name: str, groups: _Groups, values: Floats, one_hot: int = 0) -> CategoryTable:

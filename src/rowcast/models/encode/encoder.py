@@ -1,9 +1,9 @@
 """Encoder: model inputs to the float32 matrix that a learner sees, fitted once, kept as JSON, run in numpy or ONNX.
 
 Layout of the matrix. Numbers and flags as they are, then year, month and weekday of each date, then the dates as days,
-then one column per category. A linear learner gets these quantile-transformed, then an indicator per column that can
-be missing, then one column per level of the categories with few levels. With ``limits`` every number is first brought
-within the range that most of those learned from were in.
+then one column or more per category. A linear learner gets these quantile-transformed, then an indicator per column
+that can be missing, then one column per level of the categories with few levels. With ``limits`` every number is first
+brought within the range that most of those learned from were in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.models.encode.calendar_parts import PARTS, calendar_parts
-from rowcast.models.encode.category_tables import CategoryTable, fit_table
+from rowcast.models.encode.category_tables import CategoryTable, fit_tables
 from rowcast.models.encode.inputs import Floats, Inputs, Labels, row_count
 from rowcast.models.encode.quantiles import Quantiles, fit_quantiles
 from rowcast.models.recipe import Problem
@@ -140,7 +140,9 @@ def fit_encoder(
     categories = [feature.name for feature in features if feature.kind is Kind.CATEGORY]
     target = None if problem is Problem.MULTICLASS else y.astype(np.float64)
     fitted = [
-        fit_table(name, _labels(inputs, name), target, one_hot=style is Style.LINEAR, seed=seed) for name in categories
+        one
+        for name in categories
+        for one in fit_tables(name, _labels(inputs, name), target, one_hot=style is Style.LINEAR, seed=seed)
     ]
     numeric = numeric_columns(inputs, numbers, dates)
     ever_missing: NDArray[np.bool_] = np.atleast_1d(np.isnan(numeric).any(axis=0))

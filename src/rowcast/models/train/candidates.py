@@ -111,7 +111,7 @@ def cross_validate(
     """
     for number, fold in enumerate(folds, start=1):
         for candidate, encoded in _encodings(candidates, table, fold, conditions):
-            member = fit_fold(candidate, table, fold, encoded, conditions, number, step)
+            member = fit_fold(candidate, table, fold, encoded, conditions, number, step, serves=keep_members)
             if member is not None:
                 candidate.members += [member] if keep_members else []
                 _measure_features(candidate, table, fold, encoded, member, conditions, len(folds))
@@ -152,13 +152,21 @@ def fit_fold(
     conditions: Conditions,
     number: int,
     step: Step,
+    *,
+    serves: bool = False,
 ) -> Member | None:
-    """Fit the candidate on a fold and keep its scores of the rows tested; None, with its failure kept, if it fails."""
+    """Fit the candidate on a fold and keep its scores of the rows tested; None, with its failure kept, if it fails.
+
+    A model that ``serves`` is fitted once more on all rows of the fold that are learned from, those that it was stopped
+    by too, with trees scaled for the more rows.
+    """
     started = time.perf_counter()
+    rows, matrix, encoder = fold.training, encoded.training, encoded.encoder
     try:
-        member, rounds = _fit(
-            candidate, table, fold.training, encoded.training, encoded.encoder, conditions, number, step
-        )
+        member, rounds = _fit(candidate, table, rows, matrix, encoder, conditions, number, step)
+        if serves and rounds is not None:
+            trees = rounds * (len(rows) / len(table.y)) ** 0.5
+            member = _fit_whole(candidate, table, rows, matrix, encoder, conditions, number, trees, step)
         scored = member.score(encoded.testing)
         reached = score(table.problem, table.y[fold.testing], predictions(member.model.link, scored))
     except Exception as error:  # noqa: BLE001 - one library's failure must not lose the other candidates
@@ -233,16 +241,32 @@ def untried(
 
 def fit_for_serving(candidate: Candidate, table: Table, conditions: Conditions, step: Step) -> Member:
     """One model on all rows, with as many trees as the folds' models stopped at, scaled for the more rows."""
-    learner = learner_of(candidate.algorithm)
     encoder, matrix = _fit_encoder(candidate, table, conditions)
     every = np.arange(len(table.y))
-    if learner.stops_early and not candidate.rounds:
+    if learner_of(candidate.algorithm).stops_early and not candidate.rounds:
         return _fit(candidate, table, every, matrix, encoder, conditions, None, step)[0]
-    y, center, spread = _targets(table, every)
+    trees = float(np.mean(candidate.rounds)) if candidate.rounds else None
+    return _fit_whole(candidate, table, every, matrix, encoder, conditions, None, trees, step)
+
+
+def _fit_whole(
+    candidate: Candidate,
+    table: Table,
+    rows: Indices,
+    matrix: Floats,
+    encoder: Encoder,
+    conditions: Conditions,
+    fold: int | None,
+    trees: float | None,
+    step: Step,
+) -> Member:
+    """Fit on all of these rows, with so many trees."""
+    learner = learner_of(candidate.algorithm)
+    y, center, spread = _targets(table, rows)
     examples = Examples(matrix, y, _weights(candidate, table, y))
-    lesson = _lesson(candidate, learner, table, examples, conditions, None, step)
-    rounds = max(1, round(float(np.mean(candidate.rounds)))) if candidate.rounds else None
-    return Member(encoder, learner.fit(replace(lesson, rounds=rounds)), candidate.algorithm, center, spread)
+    lesson = _lesson(candidate, learner, table, examples, conditions, fold, step)
+    model = learner.fit(replace(lesson, rounds=None if trees is None else max(1, round(trees))))
+    return Member(encoder, model, candidate.algorithm, center, spread)
 
 
 def _lesson(
@@ -281,10 +305,15 @@ def _targets(table: Table, rows: Indices) -> tuple[NDArray[Any], float, float]:
 def _weights(candidate: Candidate, table: Table, y: NDArray[Any]) -> Floats | None:
     if not (candidate.preparation.balanced and table.classes):
         return None
-    counts = np.bincount(y, minlength=len(table.classes))
-    present = np.count_nonzero(counts)
-    by_class = np.divide(len(y), present * counts, out=np.zeros(len(counts)), where=counts > 0)
-    weights: Floats = by_class[y].astype(np.float32)
+    weights: Floats = class_weights(y, len(table.classes))[y]
+    return weights
+
+
+def class_weights(y: NDArray[Any], classes: int) -> Floats:
+    """By class code the weight with which all classes count alike; 0 for a class that is not among the rows."""
+    counts = np.bincount(y, minlength=classes)
+    by_class = np.divide(len(y), np.count_nonzero(counts) * counts, out=np.zeros(classes), where=counts > 0)
+    weights: Floats = by_class.astype(np.float32)
     return weights
 
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rowcast.datasets.names import nearest
-from rowcast.datasets.schema import TRAINABLE, FeatureSchema, Kind
+from rowcast.datasets.schema import TRAINABLE, FeatureSchema
 from rowcast.datasets.views import TableProfile
 from rowcast.errors import InvalidInput, Problem
-from rowcast.models.presets import check_alike
-from rowcast.models.recipe import Problem as Goal
 from rowcast.models.recipe import Recipe
 from rowcast.models.views import LeftOut
 
@@ -36,7 +34,7 @@ def check_names(recipe: Recipe, schema: FeatureSchema) -> None:
     """Raise ``InvalidInput`` for columns that do not fit, as far as can be told without the rows.
 
     Codes: column_unknown, which names the first hundred that the table does not have; features_invalid for a feature
-    that is the target; features_empty where none is left; ensemble_mixed.
+    that is the target; features_empty where none is left.
     """
     known = set(schema.names)
     unknown = ((name, place) for place, names in _mentioned(recipe).items() for name in names if name not in known)
@@ -47,7 +45,6 @@ def check_names(recipe: Recipe, schema: FeatureSchema) -> None:
     if problems:
         raise InvalidInput("column_unknown", " ".join(problem.message for problem in problems), problems)
     _check_features(recipe, schema)
-    check_alike(recipe, of_classes=_surely_of_classes(recipe, schema))
 
 
 def _mentioned(recipe: Recipe) -> dict[str, list[str]]:
@@ -74,15 +71,6 @@ def _check_features(recipe: Recipe, schema: FeatureSchema) -> None:
     if not left or not all(left & member for member in members):
         message = "No column is left to learn from. See to 'features', 'exclude' and the features of ensemble members."
         raise InvalidInput("features_empty", message)
-
-
-def _surely_of_classes(recipe: Recipe, schema: FeatureSchema) -> bool:
-    """Of numbers without a problem only their values can tell."""
-    if recipe.problem is not None:
-        return recipe.problem is not Goal.REGRESSION
-    target = schema.feature(recipe.target)
-    kind = recipe.kinds.get(recipe.target) or (target and target.kind)
-    return kind not in (Kind.NUMBER, Kind.DATE)
 
 
 def choose(recipe: Recipe, schema: FeatureSchema, profile: TableProfile) -> Choice:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rowcast.models.calibrate.maps import predictions
+from rowcast.models.calibrate.maps import log_odds, predictions
 from rowcast.models.evaluate.metrics import score
 from rowcast.models.train.candidates import Candidate, Conditions, Step, Table, fit_for_serving
 from rowcast.models.train.folds import Fold
-from rowcast.models.train.member import Member
+from rowcast.models.train.member import Member, common_link
 
 ENSEMBLE = "ensemble"
 
@@ -20,13 +20,16 @@ def combine(parts: list[Candidate], table: Table, folds: Sequence[Fold]) -> Cand
     """The parts as one candidate whose scores are their weighted mean; it has failed if one of them has.
 
     A feature's importance is the weighted mean of what the parts lose without it.
-    All score alike: see ``presets.check_alike``.
+    Where some score by log odds and others by shares, all count by their log odds.
     """
     failed = next((part.failure for part in parts if part.failure is not None), None)
-    assert failed is not None or len({part.link for part in parts}) == 1
+    link = common_link(part.link for part in parts)
     weights = np.array([part.weight for part in parts])
-    scored = np.average([part.scored for part in parts], axis=0, weights=weights).astype(np.float32)
-    whole = Candidate(ENSEMBLE, {}, scored, parts=parts, link=parts[0].link, failure=failed)
+    alike = [
+        part.scored if part.link is link else log_odds(part.link, part.scored.astype(np.float64)) for part in parts
+    ]
+    scored = np.average(alike, axis=0, weights=weights).astype(np.float32)
+    whole = Candidate(ENSEMBLE, {}, scored, parts=parts, link=link, failure=failed)
     whole.seconds = sum(part.seconds for part in parts)
     if failed is None:
         whole.scores = [_score(whole, table, fold) for fold in folds]

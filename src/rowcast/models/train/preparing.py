@@ -13,7 +13,7 @@ from rowcast.datasets.profile.profiling import profile
 from rowcast.datasets.schema import FeatureSchema, Kind
 from rowcast.errors import InvalidInput, Problem
 from rowcast.models.encode.inputs import Indices, take
-from rowcast.models.presets import Plan, check_alike, plan
+from rowcast.models.presets import Plan, plan
 from rowcast.models.recipe import Recipe
 from rowcast.models.train.candidates import Table
 from rowcast.models.train.columns import Choice, check_names, choose, learned_from
@@ -39,6 +39,12 @@ class Prepared:
     table: Table
     moments: NDArray[np.float64] | None
     warnings: list[str]
+    learned_rows: int | None = None
+    """Where the table is but a sample: how many rows are learned from."""
+
+    @property
+    def row_count(self) -> int:
+        return len(self.table.y) if self.learned_rows is None else self.learned_rows
 
     def take(self, rows: Indices) -> Prepared:
         """The same with these of the rows that it uses."""
@@ -57,7 +63,6 @@ def prepare(path: Path, recipe: Recipe, schema: FeatureSchema, tell: Tell) -> Pr
     tell("reading the target", 0.0)
     schema = with_kinds(path, schema, recipe.kinds)
     target = target_of(read_target(path, schema, recipe.target), recipe)
-    check_alike(recipe, of_classes=target.of_classes)
     tell("looking for leaks and identifiers", 0.2)
     choice = choose(recipe, schema, profile(path, _to_profile(recipe, schema), recipe.target))
     tell("reading the features", 0.7)

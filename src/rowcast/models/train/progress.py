@@ -26,6 +26,7 @@ class TrainingProgress:
         self._folds = 0
         self._metric = ""
         self._done: set[tuple[str, int | None]] = set()
+        self._scores: dict[str, dict[int, float]] = {}
 
     def prepare(self, message: str, fraction: float) -> None:
         """Before the fits: ``fraction`` of the preparation."""
@@ -40,6 +41,8 @@ class TrainingProgress:
         """``fraction`` of the fit of an algorithm in a fold, counted from 1, or on all rows."""
         if fraction >= 1.0:
             self._done.add((algorithm, fold))
+        if fold is not None and score is not None:
+            self._scores.setdefault(algorithm, {})[fold] = score
         inside = 0.0 if fraction >= 1.0 else max(0.0, fraction)
         done = _PREPARING + (1 - _PREPARING) * min(1.0, (len(self._done) + inside) / self._units)
         where = "final model" if fold is None else f"fold {fold} of {self._folds}"
@@ -70,6 +73,8 @@ class TrainingProgress:
                 fold=fold,
                 folds=self._folds or None,
                 score=score,
+                # All of them every time: whoever looks now and then misses none.
+                fold_scores={name: [*scores.values()] for name, scores in self._scores.items()} or None,
                 eta_seconds=None if left is None else round(left, 1),
             )
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rowcast.datasets.schema import Feature, FeatureSchema, Kind
-from rowcast.datasets.table import scan
+from rowcast.datasets.table import Source, scan
 from rowcast.datasets.values import read_flag
 from rowcast.models.encode.inputs import MISSING, Column, Labels
 from rowcast.models.train.target import WrittenTarget
@@ -20,28 +19,28 @@ _BLOCK = 64
 """Columns read at a time: a wide table is never whole in memory as text."""
 
 
-def read_inputs(path: Path, schema: FeatureSchema) -> dict[str, Column]:
+def read_inputs(source: Source, schema: FeatureSchema) -> dict[str, Column]:
     """Every feature of the schema as a model input column."""
     columns: dict[str, Column] = {}
     for start in range(0, len(schema.features), _BLOCK):
         features = schema.features[start : start + _BLOCK]
-        frame = _collect(path, schema.select(feature.name for feature in features))
+        frame = _collect(source, schema.select(feature.name for feature in features))
         for feature in features:
             columns[feature.name] = _column(frame[feature.name], feature)
     return columns
 
 
-def read_target(path: Path, schema: FeatureSchema, name: str) -> WrittenTarget:
+def read_target(source: Source, schema: FeatureSchema, name: str) -> WrittenTarget:
     """The target's column. A flag keeps its spellings: its classes are the most frequent ones of yes and no."""
     feature = schema.feature(name)
     assert feature is not None
     written_as = feature if feature.kind in (Kind.NUMBER, Kind.DATE) else _as(feature, Kind.CATEGORY)
-    column = _collect(path, FeatureSchema(features=(written_as,), missing_tokens=schema.missing_tokens))[name]
+    column = _collect(source, FeatureSchema(features=(written_as,), missing_tokens=schema.missing_tokens))[name]
     if feature.kind in (Kind.NUMBER, Kind.DATE):
         return WrittenTarget(feature.kind, _numbers(column), None)
     labels = _labels(column)
     if feature.kind is Kind.FLAG and len(set(labels.levels) - {MISSING}) > 2:
-        labels = _one_spelling_each(labels, read_moments(path, schema, name))
+        labels = _one_spelling_each(labels, read_moments(source, schema, name))
     return WrittenTarget(feature.kind, None, labels.texts(), _meaning_yes(labels.levels, feature))
 
 
@@ -51,13 +50,13 @@ def _meaning_yes(levels: Sequence[str], feature: Feature) -> frozenset[str]:
     return frozenset(level for level in levels if read_flag(level, feature) == 1.0)
 
 
-def read_moments(path: Path, schema: FeatureSchema, name: str) -> NDArray[np.float64]:
+def read_moments(source: Source, schema: FeatureSchema, name: str) -> NDArray[np.float64]:
     """A number, date or flag column as numbers, NaN where missing."""
-    return _numbers(_collect(path, schema.select([name]))[name])
+    return _numbers(_collect(source, schema.select([name]))[name])
 
 
-def _collect(path: Path, schema: FeatureSchema) -> pl.DataFrame:
-    return scan(path, schema, schema.names).collect()
+def _collect(source: Source, schema: FeatureSchema) -> pl.DataFrame:
+    return scan(source, schema, schema.names).collect()
 
 
 def _as(feature: Feature, kind: Kind) -> Feature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +135,26 @@ def _classes(written: WrittenTarget, recipe: Recipe, problem: Problem) -> Target
         positive_class=classes[1] if solved is Problem.BINARY else None,
         warnings=_dropped(missing, recipe) + lost,
     )
+
+
+def more_of(
+    written: WrittenTarget, problem: Problem, classes: Sequence[str], yes: int | None
+) -> tuple[NDArray[Any], Indices]:
+    """Class codes or numbers of further rows of a column whose classes are known, and which rows these are: all but
+    those without a value, or of another class. ``yes`` is the class of a flag that means yes, however it is spelled."""
+    if problem is Problem.REGRESSION:
+        assert written.numbers is not None
+        rows = np.flatnonzero(~np.isnan(written.numbers))
+        return written.numbers[rows], rows
+    labels = written.labels if written.numbers is None else _as_labels(written.numbers)
+    assert labels is not None
+    names, places = np.unique(labels.astype(str), return_inverse=True)
+    known = {name: code for code, name in enumerate(classes)}
+    if yes is not None:
+        known = {name: yes if name in written.yes else 1 - yes for name in names if name}
+    codes = np.array([known.get(name, -1) for name in names], dtype=np.int64)[places]
+    rows = np.flatnonzero(codes >= 0)
+    return codes[rows], rows
 
 
 def _as_labels(numbers: NDArray[np.float64]) -> NDArray[Any]:

@@ -75,13 +75,13 @@ def train(
         try:
             found = {} if study is None else {"study": study}
             lines = [
-                _serve(one, prepared, conditions, source, storage, bundle_prefix, progress, found) for one in judged
+                serve(one, prepared, conditions, source, storage, bundle_prefix, progress, found) for one in judged
             ]
         except BaseException:
             storage.delete(bundle_prefix)
             raise
     progress.finish()
-    return _outcome(prepared, lines)
+    return outcome(prepared, lines)
 
 
 def wait_without_spinning() -> None:
@@ -112,7 +112,12 @@ def _judge(prepared: Prepared, tested: TestedRows, conditions: Conditions, progr
         judge(candidate, table, prepared.target.positive_class, tested, conditions)
         for candidate in _succeeded(candidates, prepared.warnings)
     ]
-    primary = primary_metric(table.problem)
+    return best_first(judged, table.problem)
+
+
+def best_first(judged: Sequence[Judged], problem: Goal) -> list[Judged]:
+    """In the order of the problem's primary metric."""
+    primary = primary_metric(problem)
     sign = -1.0 if greater_is_better(primary) else 1.0
     return sorted(judged, key=lambda one: sign * next(m.value for m in one.metrics if m.name == primary))
 
@@ -152,7 +157,7 @@ def _succeeded(candidates: Sequence[Candidate], warnings: list[str]) -> list[Can
     return kept
 
 
-def _serve(
+def serve(
     judged: Judged,
     prepared: Prepared,
     conditions: Conditions,
@@ -173,6 +178,7 @@ def _serve(
             algorithm=candidate.algorithm,
             members=members,
             table=prepared.table,
+            row_count=prepared.row_count,
             schema=prepared.schema,
             recipe=prepared.recipe,
             positive_class=prepared.target.positive_class,
@@ -239,12 +245,13 @@ def _of_time(feature: Feature) -> bool:
     return feature.kind is Kind.DATE
 
 
-def _outcome(prepared: Prepared, candidates: list[dict[str, Any]]) -> dict[str, Any]:
+def outcome(prepared: Prepared, candidates: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a training job gives, of the lines that ``serve`` gave."""
     problem = prepared.table.problem
     return {
         "problem": problem.value,
         "primary_metric": primary_metric(problem),
-        "row_count": len(prepared.table.y),
+        "row_count": prepared.row_count,
         "classes": prepared.table.classes,
         "positive_class": prepared.target.positive_class,
         "left_out": [left.model_dump() for left in prepared.choice.left_out],

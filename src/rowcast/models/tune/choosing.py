@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,8 @@ from rowcast.models.tune.grounds import Grounds
 from rowcast.models.tune.trials import Tried
 from rowcast.models.tune.views import TrialResult, Weight
 
-LIBRARY = 20
-"""So many of the best trials may join an ensemble."""
+_LIBRARY, _OF_A_KIND = 24, 6
+"""So many of the best trials may join an ensemble, and so many of one kind: more of them have nothing to add."""
 
 _ROUNDS = 20
 _MOST_MEMBERS = 5
@@ -40,18 +42,30 @@ def merit(trial: TrialResult) -> float:
     return trial.score if trial.greater_is_better else -trial.score
 
 
-def choose(library: Sequence[Tried], shared: Grounds) -> list[Weight]:
-    """The best trial alone, or several with weights; the library is best first and has one link.
+def unlike(ranked: Sequence[TrialResult]) -> list[TrialResult]:
+    """Those of the trials, best first, that may join an ensemble: no two the same, and some of every kind."""
+    distinct = {str([trial.algorithm, trial.fold_scores]): trial for trial in reversed(ranked)}
+    kept: list[TrialResult] = []
+    kinds: Counter[Any] = Counter()
+    for trial in reversed(distinct.values()):
+        kind = trial.algorithm, trial.hyperparameters.get("extra_trees", False)
+        kinds[kind] += 1
+        kept += [trial] if kinds[kind] <= _OF_A_KIND else []
+    return kept[:_LIBRARY]
+
+
+def choose(library: Sequence[Tried], shared: Grounds, seconds: float = inf) -> list[Weight]:
+    """The best trial alone, or several with weights, which took so many seconds together at most; the library is best
+    first and has one link.
 
     An ensemble is fitted on all folds but one and compared on that with the trial that is best on the others. It is
-    taken when it gains more, in the mean over the folds, than the standard error of this mean: a smaller gain is not
-    worth several models to serve.
+    taken when it gains in the mean over the folds.
     """
     alone = [Weight(trial=library[0].result.number, weight=1.0)]
     folds = _sampled(shared)
-    if len(library) < 2 or (len(folds) > 1 and not _pays(library, shared, folds)):
+    if len(library) < 2 or (len(folds) > 1 and not _pays(library, shared, folds, seconds)):
         return alone
-    counts = _greedy(library, shared, folds)
+    counts = _greedy(library, shared, folds, seconds)
     total = sum(counts.values())
     return [Weight(trial=library[place].result.number, weight=n / total) for place, n in sorted(counts.items())]
 
@@ -73,25 +87,24 @@ def _sampled(shared: Grounds) -> list[Fold]:
     ]
 
 
-def _pays(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold]) -> bool:
+def _pays(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold], seconds: float) -> bool:
     gains = []
     for fold in folds:
         others = [one for one in folds if one is not fold]
-        counts = _greedy(library, shared, others)
+        counts = _greedy(library, shared, others, seconds)
         single = max(library, key=lambda tried: _mean(tried.scores, tried, shared, others))
         mixed = _blend(library, counts)
         gains.append(_mean(mixed, single, shared, [fold]) - _mean(single.scores, single, shared, [fold]))
-    error = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
-    return bool(np.mean(gains) > error)
+    return bool(np.mean(gains) > 0)
 
 
-def _greedy(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold]) -> Counter[int]:
+def _greedy(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold], seconds: float) -> Counter[int]:
     """How often each place of the library was taken, by the earliest of the rounds that came furthest."""
     taken: Counter[int] = Counter()
     total = np.zeros(library[0].scores.shape)
     best, furthest = Counter[int](), -np.inf
     for size in range(1, _ROUNDS + 1):
-        open_to = range(len(library)) if len(taken) < _MOST_MEMBERS else sorted(taken)
+        open_to = _open_to(library, taken, seconds)
         reached = [_mean((total + library[i].scores) / size, library[i], shared, folds) for i in open_to]
         place = open_to[int(np.argmax(reached))]
         taken[place] += 1
@@ -99,6 +112,15 @@ def _greedy(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold]) ->
         if max(reached) > furthest + _TINY:
             best, furthest = taken.copy(), max(reached)
     return best
+
+
+def _open_to(library: Sequence[Tried], taken: Counter[int], seconds: float) -> list[int]:
+    """Those that may be added: any at first, then what is taken already and what there is still time for."""
+    if not taken:
+        return list(range(len(library)))
+    left = seconds - sum(library[place].result.seconds for place in taken)
+    more = left if len(taken) < _MOST_MEMBERS else -1.0
+    return [place for place, tried in enumerate(library) if place in taken or tried.result.seconds <= more]
 
 
 def _blend(library: Sequence[Tried], counts: Counter[int]) -> NDArray[np.float64]:

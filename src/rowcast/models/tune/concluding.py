@@ -4,19 +4,26 @@ version."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import inf
 from typing import Any
+
+import numpy as np
 
 from rowcast.datasets.objects import table_key
 from rowcast.datasets.ports import Progress, Report, Storage
 from rowcast.datasets.schema import FeatureSchema
 from rowcast.errors import Internal, RowcastError
 from rowcast.models.calibrate.choice import calibrate
-from rowcast.models.calibrate.maps import NONE, predictions
+from rowcast.models.calibrate.maps import NONE, log_odds, predictions
+from rowcast.models.encode.inputs import Floats
 from rowcast.models.evaluate.metrics import evaluate
 from rowcast.models.recipe import EnsembleMember, Preset, Problem, Recipe, TrainingRequest
+from rowcast.models.train.member import common_link
 from rowcast.models.train.preparing import Tell
 from rowcast.models.train.training import train, wait_without_spinning
-from rowcast.models.tune.choosing import LIBRARY, best_first, choose, mean_scores
+from rowcast.models.tune.budget import seconds_to_join
+from rowcast.models.tune.choosing import best_first, choose, mean_scores, unlike
 from rowcast.models.tune.grounds import Grounds, grounds
 from rowcast.models.tune.trials import Tried, scores_of
 from rowcast.models.tune.views import Study, TrialResult, TuningRequest, Weight
@@ -24,9 +31,6 @@ from rowcast.models.views import Metric
 
 _CHOOSING = 0.2
 """Share of the job before the final training."""
-
-_AFFORDABLE = 0.1
-"""Share of the time asked for that a trial may have taken to become one of an ensemble."""
 
 _COMPARED = ("lightgbm", "linear")
 """What a training compares unless it is told otherwise."""
@@ -60,8 +64,8 @@ def conclude(
     with threadpool_limits(threads):
         with storage.local(table_key(content_hash)) as path:
             shared = grounds(path, asked, FeatureSchema.model_validate(schema), threads, _preparing(report))
-        library = _library(storage, scores_prefix, _affordable(ranked, asked), shared)
-        chosen = choose(library, shared)
+        library = _library(storage, scores_prefix, ranked, shared)
+        chosen = choose(library, shared, inf if asked.seconds is None else seconds_to_join(asked.seconds))
         study = Study(
             best_trial=ranked[0].number,
             chosen=chosen,
@@ -92,21 +96,16 @@ def _fruitless(results: Sequence[TrialResult]) -> RowcastError:
     return Internal(failure.code, failure.message)
 
 
-def _affordable(ranked: Sequence[TrialResult], asked: TuningRequest) -> list[TrialResult]:
-    """The best trial, and those that several of can be trained again in the time that is left."""
-    if asked.seconds is None:
-        return list(ranked)
-    most = asked.seconds * _AFFORDABLE
-    return [trial for trial in ranked if trial is ranked[0] or trial.seconds <= most]
-
-
 def _library(storage: Storage, prefix: str, ranked: Sequence[TrialResult], shared: Grounds) -> list[Tried]:
-    """The best trials that score alike, with the best one first; no two of them the same."""
-    distinct: dict[str, TrialResult] = {}
-    for trial in ranked:
-        distinct.setdefault(str([trial.algorithm, trial.fold_scores]), trial)
-    best, *others = [scores_of(storage, prefix, trial, shared) for trial in list(distinct.values())[:LIBRARY]]
-    return [best, *(tried for tried in others if tried.link is best.link)]
+    """The best trials that are unlike each other; where they score differently all do so by log
+    odds, which is what an ensemble of them counts by."""
+    library = [scores_of(storage, prefix, trial, shared) for trial in unlike(ranked)]
+    link = common_link(tried.link for tried in library)
+    return [one if one.link is link else replace(one, link=link, scores=_log_odds(one)) for one in library]
+
+
+def _log_odds(tried: Tried) -> Floats:
+    return log_odds(tried.link, tried.scores.astype(np.float64)).astype(np.float32)
 
 
 def _estimate(library: Sequence[Tried], weights: Sequence[Weight], shared: Grounds) -> list[Metric]:

@@ -17,7 +17,7 @@ from rowcast.models.evaluate.metrics import primary_metric
 from rowcast.models.hyperparameters import resolve
 from rowcast.models.recipe import Problem
 from rowcast.models.train.candidates import with_automatic
-from rowcast.models.tune.spaces import DEFAULT_ALGORITHMS, SPACES, STARTERS, Range
+from rowcast.models.tune.spaces import DEFAULT_ALGORITHMS, FLAG, PORTFOLIO, SPACES, Range
 from rowcast.models.tune.views import Selection, Trial, TrialResult, TuningRequest
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def next_generation(request: TuningRequest, columns: int, finished: Sequence[Tri
     before = [known[number] for number in range(start)]
     if start and not any(trial.state == "done" for trial in before):
         return Generation([], [])
-    proposed = _firsts(request) if start == 0 else _searched(request, columns, before)
+    proposed = _portfolio(request)[start : start + GENERATION]
+    proposed += _searched(request, columns, before)[len(proposed) :]
     most = start + GENERATION if request.trials is None else request.trials
     left = [trial for trial in proposed if trial.number < most and trial.number not in known]
     return Generation(left, _bars(before))
@@ -62,18 +63,11 @@ def _algorithms(request: TuningRequest) -> tuple[str, ...]:
     return DEFAULT_ALGORITHMS if request.algorithms is None else tuple(dict.fromkeys(request.algorithms))
 
 
-def _firsts(request: TuningRequest) -> list[Trial]:
-    """Every algorithm's defaults and what else is known to do well, filled up by chance. A forest, which takes longest,
-    is the last."""
+def _portfolio(request: TuningRequest) -> list[Trial]:
     algorithms = _algorithms(request)
-    known: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in algorithms if name != "random_forest"]
-    known += [start for start in STARTERS if start[0] in algorithms]
-    known += [(name, {}) for name in algorithms if name == "random_forest"]
-    firsts = [
-        Trial(number=number, algorithm=name, hyperparameters=values)
-        for number, (name, values) in enumerate(known[:GENERATION])
-    ]
-    return firsts + _searched(request, 0, [])[len(firsts) :]
+    known = [one for one in PORTFOLIO if one[0] in algorithms]
+    known += [(name, {}) for name in algorithms if (name, {}) not in known]
+    return [Trial(number=number, algorithm=name, hyperparameters=values) for number, (name, values) in enumerate(known)]
 
 
 def _searched(request: TuningRequest, columns: int, before: Sequence[TrialResult]) -> list[Trial]:
@@ -125,6 +119,8 @@ def _ask(study: optuna.Study, choices: dict[str, list[Any]], number: int) -> Tri
 
 
 def _suggested(asked: optuna.Trial, name: str, space: Range) -> float | int:
+    if space is FLAG:
+        return bool(asked.suggest_int(name, 0, 1))
     if space.whole:
         return asked.suggest_int(name, int(space.low), int(space.high), log=space.log)
     return float(f"{asked.suggest_float(name, space.low, space.high, log=space.log):.4g}")

@@ -19,12 +19,16 @@ class Range:
     whole: bool = False
 
 
+FLAG = Range(0, 1, whole=True)
+"""No or yes."""
+
 SPACES: dict[str, dict[str, Range]] = {
     "baseline": {},
     "linear": {"C": Range(1e-3, 100.0, log=True)},
     "random_forest": {
-        "min_samples_leaf": Range(3, 50, log=True, whole=True),
-        "max_features": Range(0.1, 0.6),
+        "min_samples_leaf": Range(1, 50, log=True, whole=True),
+        "max_features": Range(0.1, 0.9),
+        "extra_trees": FLAG,
     },
     "lightgbm": {
         "learning_rate": Range(0.02, 0.2, log=True),
@@ -34,6 +38,7 @@ SPACES: dict[str, dict[str, Range]] = {
         "colsample_bytree": Range(0.3, 1.0),
         "reg_alpha": Range(1e-3, 10.0, log=True),
         "reg_lambda": Range(1e-2, 100.0, log=True),
+        "extra_trees": FLAG,
     },
     "xgboost": {
         "learning_rate": Range(0.02, 0.2, log=True),
@@ -52,9 +57,16 @@ SPACES: dict[str, dict[str, Range]] = {
     },
 }
 
-STARTERS: tuple[tuple[str, dict[str, Any]], ...] = (
+PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("lightgbm", {}),
+    ("catboost", {}),
+    ("lightgbm", {"extra_trees": True}),
+    ("linear", {}),
+    ("random_forest", {"extra_trees": True, "min_samples_leaf": 2, "max_features": 0.5}),
+    ("xgboost", {}),
     ("lightgbm", {"learning_rate": 0.03, "num_leaves": 63, "min_child_samples": 10, "colsample_bytree": 0.5}),
-    ("catboost", {"learning_rate": 0.1, "max_depth": 4, "l2_leaf_reg": 5.0}),
+    ("random_forest", {}),
+    ("catboost", {"learning_rate": 0.05, "max_depth": 6, "l2_leaf_reg": 5.0}),
     ("xgboost", {"learning_rate": 0.03, "max_depth": 4, "min_child_weight": 1.0, "colsample_bytree": 0.5}),
 )
-"""What often does better than the defaults; tried right after them."""
+"""What is tried before anything is proposed: every algorithm's defaults, and what is as unlike them as it is good."""

@@ -1,0 +1,22 @@
+"""How a search divides its time: most of it for trials, the rest for the end, when a model is made of the best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_KEPT = (0.1, 0.4)
+"""Least and most of the time that is kept for the end."""
+
+_END_SECONDS, _END_FITS = 10.0, 2.5
+"""What the end takes, beside as many times what the trials took that are joined."""
+
+
+def kept_for_the_end(seconds: float, joined: Iterable[float]) -> float:
+    """How many of the seconds are kept, when trials that took so long each are to be joined."""
+    least, most = _KEPT
+    return min(max(_END_SECONDS + _END_FITS * sum(joined), least * seconds), most * seconds)
+
+
+def seconds_to_join(seconds: float) -> float:
+    """How long the trials that are joined may have taken together, for the end to take no more than is kept at most."""
+    return max(0.0, _KEPT[1] * seconds - _END_SECONDS) / _END_FITS
