@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import files, inference, keys, pages, predict, table, tasks
+from benchmarks import files, inference, keys, nodes, pages, predict, table, tasks
 from benchmarks.machine import describe
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "files": files.run,
     "tasks": tasks.run,
     "pages": pages.run,
+    "nodes": nodes.run,
 }
 RESULTS = Path(__file__).parent / "results"
 
