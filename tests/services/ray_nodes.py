@@ -19,7 +19,7 @@ _CLUSTER = """
 import sys
 from ray.cluster_utils import Cluster
 small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_log_monitor": False}
-cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, "temp_dir": sys.argv[1], **small})
+cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **small})
 nodes = [cluster.add_node(**small)]
 print(cluster.address, flush=True)
 for line in sys.stdin:
@@ -43,11 +43,11 @@ class PrivateRay:
         self._folder = Path(tempfile.mkdtemp(prefix="ray-"))
         with (self._folder / "cluster.log").open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CLUSTER, str(self._folder)],
+                [sys.executable, "-c", _CLUSTER],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=os.environ | _LOOPBACK,
+                env=os.environ | _LOOPBACK | {"RAY_TMPDIR": str(self._folder)},
                 text=True,
             )
         os.environ.update(_LOOPBACK)  # for this process's children, who connect to it

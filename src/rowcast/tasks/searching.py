@@ -1,24 +1,25 @@
 """Searching for the best model: generations of trials on the compute, each trial on record as it ends.
 
-What is tried next is a function of the trials of the generations before, so a search that was interrupted goes on as if
-it had not been, and comes to the same whichever slot ran what.
+What is tried next is a function of trials that were before, so a search that was interrupted goes on as if it had not
+been, and comes to the same whichever slot ran what.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
 from rowcast.datasets.ports import Progress
 from rowcast.errors import Cancelled, Internal, RowcastError, Unavailable
 from rowcast.models.tune.budget import kept_for_the_end
-from rowcast.models.tune.proposing import GENERATION
+from rowcast.models.tune.proposing import GENERATION, known_before
 from rowcast.models.tune.views import TrialResult, TuningRequest
 from rowcast.tasks import trials
 from rowcast.tasks.claims import Claim
@@ -39,6 +40,8 @@ _JOINED = 5
 SEARCHES = "searches"
 
 _DEADLY = frozenset({"job_killed", "job_out_of_memory"})
+
+_LOOK_SECONDS = 0.1
 
 _MOST_DEATHS = 2
 """So often a trial may take its process with it before the search makes do with what it has."""
@@ -61,7 +64,11 @@ class Search:
         self._deaths: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._failed = threading.Event()
-        self._wanted: Sequence[int] = ()
+        self._slots = 1
+        self._shared_out = 0
+        """So many trials, from the first, are in shares of a job each or known."""
+        self._shares: list[list[int]] = []
+        """What no job has taken yet."""
 
     @property
     def trials(self) -> list[TrialResult]:
@@ -77,11 +84,14 @@ class Search:
             Internal: no trial succeeded.
             RowcastError: the table cannot be learned from as asked, or something that is needed does not answer.
         """
-        while not self._over() and (numbers := self._generation()):
-            before = len(self._known), self._deaths.total()
-            self._try(numbers)
-            if (len(self._known), self._deaths.total()) == before:
-                break  # nothing is left to try
+        with ThreadPoolExecutor(2 * GENERATION) as pool:
+            running: dict[Future[None], list[int]] = {}
+            while self._begin(pool, running):
+                pause = None if len(running) == self._slots else _LOOK_SECONDS
+                for ended in wait(running, timeout=pause, return_when=FIRST_COMPLETED).done:
+                    del running[ended]
+                    ended.result()
+        self._save()
         if not self._succeeded():
             raise self._fruitless()
 
@@ -126,42 +136,45 @@ class Search:
         why = f" The first said: {failures[0].message}" if failures else ""
         return Internal("tuning_failed", f"None of {len(self._known)} trials succeeded.{why}")
 
-    def _generation(self) -> list[int]:
-        """The numbers that are missing of the first generation that is not whole."""
-        start = 0
-        while all(number in self._known for number in range(start, start + GENERATION)):
-            start += GENERATION
-        most = self._request.trials
-        end = start + GENERATION if most is None else min(start + GENERATION, most)
-        return self._missing(range(start, end))
+    def _begin(self, pool: ThreadPoolExecutor, running: dict[Future[None], list[int]]) -> bool:
+        """Start jobs where there is room for them and something to do; whether any run."""
+        while not self._stopped() and (not running or len(running) < self._slots):
+            self._share_out()
+            numbers = self._shares.pop(0) if self._shares else self._unbegun(running.values())
+            if not numbers:
+                break
+            running[pool.submit(self._run, numbers)] = numbers
+        return bool(running)
 
-    def _try(self, numbers: Sequence[int]) -> None:
-        """Run these trials of a generation in as many jobs as there is room for."""
-        small = self._task.payload["row_count"] < ONE_THREAD_ROWS
-        slots = self._bench.compute.slots if small else 1
-        threads = 1 if small else self._bench.limits.threads
-        chunks = [numbers[start::slots] for start in range(min(slots, len(numbers)))]
-        self._wanted = numbers
-        with ThreadPoolExecutor(len(chunks)) as pool:
-            running = [pool.submit(self._work, chunk, chunks, threads) for chunk in chunks]
-        for each in running:
-            each.result()
-        self._save()
+    def _share_out(self) -> None:
+        """Make shares of the next generation, if those of the last are taken and enough is known."""
+        most = self._request.trials or math.inf
+        while not self._shares and self._shared_out < most and not self._missing(range(known_before(self._shared_out))):
+            self._slots = min(self._bench.compute.slots, GENERATION) if self._small else 1
+            end = self._shared_out + GENERATION
+            missing = self._missing(range(self._shared_out, int(min(end, most))))
+            self._shares = [share for start in range(self._slots) if (share := missing[start :: self._slots])]
+            self._shared_out = end
 
-    def _work(self, chunk: Sequence[int], chunks: Sequence[Sequence[int]], threads: int) -> None:
-        """Run a share of a generation; then what others have not begun of theirs, the last first. Whoever is first with
-        a trial has done it, for all come to the same."""
-        self._run(chunk, threads)
-        unbegun = [number for each in chunks for number in self._missing(each)[:0:-1]]
-        if unbegun and not self._stopped():
-            self._run(unbegun, threads)
+    def _unbegun(self, taken: Iterable[Sequence[int]]) -> list[int]:
+        """What others have taken and not begun of their last generation, the last first: whoever is first with a trial
+        has done it, for all come to the same."""
+        missing = [self._missing(each) for each in taken]
+        left = {number for each in missing for number in each} - {number for each in missing for number in each[:1]}
+        last = max(left, default=0) // GENERATION
+        return sorted((number for number in left if number // GENERATION == last), reverse=True)
 
-    def _missing(self, numbers: Sequence[int]) -> list[int]:
+    @property
+    def _small(self) -> bool:
+        return bool(self._task.payload["row_count"] < ONE_THREAD_ROWS)
+
+    def _missing(self, numbers: Iterable[int]) -> list[int]:
         return [number for number in numbers if number not in self._known]
 
-    def _run(self, numbers: Sequence[int], threads: int) -> None:
+    def _run(self, numbers: list[int]) -> None:
         """One job with these trials, which is stopped when the time is over or others have done what is left."""
-        bench = replace(self._bench, report=self._heard, cancelled=self._stopped)
+        threads = 1 if self._small else self._bench.limits.threads
+        bench = replace(self._bench, report=self._heard, cancelled=lambda: self._stopped(numbers))
         try:
             bench.run("trials", self._arguments(numbers, threads), timeout=bench.limits.training_timeout_seconds)
         except Cancelled:
@@ -189,9 +202,10 @@ class Search:
             "threads": threads,
         }
 
-    def _stopped(self) -> bool:
-        whole = not self._missing(self._wanted)
-        return whole or self._bench.cancelled() or self._failed.is_set() or self._over()
+    def _stopped(self, numbers: Sequence[int] = ()) -> bool:
+        """Whether all is to stop, or these trials, of which others have done the last."""
+        done = bool(numbers) and not self._missing(numbers)
+        return done or self._bench.cancelled() or self._failed.is_set() or self._over()
 
     def _heard(self, progress: Progress) -> None:
         if progress.trial is not None:
@@ -206,7 +220,7 @@ class Search:
             self._unsaved.append((trial, self._spent()))
         try:
             self._save()
-        except Unavailable as error:  # the end of the generation tries again
+        except Unavailable as error:  # the next one, or the end, tries again
             _log.warning("a finished trial waits to be put on record: %s", error.code)
 
     def _save(self) -> None:
@@ -225,9 +239,12 @@ class Search:
             self._unsaved.clear()
 
     def _buried(self, numbers: Sequence[int], error: RowcastError) -> None:
-        """A trial took its process with it: it is tried once more."""
-        number = next(iter(self._missing(numbers)), numbers[-1])
+        """A trial took its process with it: it is tried once more, after what was to follow it."""
+        left = self._missing(numbers)
+        number = left[0] if left else numbers[-1]
         self._deaths[number] += 1
+        if left:
+            self._shares.append([*left[1:], number])
         if self._deaths[number] >= _MOST_DEATHS and not self._succeeded():
             self._failed.set()
             raise error

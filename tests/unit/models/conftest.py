@@ -64,7 +64,8 @@ class Workshop:
         known = list(finished)
         while len(known) < trials:
             start = len(known) // GENERATION * GENERATION
-            known += self.run_trials(target, list(range(start, start + GENERATION)), known, trials=trials, **asked)
+            numbers = list(range(len(known), min(start + GENERATION, trials)))
+            known += self.run_trials(target, numbers, known, trials=trials, **asked)
         return known
 
     def run_trials(

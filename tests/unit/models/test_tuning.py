@@ -23,7 +23,7 @@ from rowcast.models.train.folds import random_folds
 from rowcast.models.tune.budget import kept_for_the_end, seconds_to_join
 from rowcast.models.tune.choosing import choose, unlike
 from rowcast.models.tune.grounds import grounds
-from rowcast.models.tune.proposing import GENERATION, next_generation
+from rowcast.models.tune.proposing import GENERATION, generation_of, known_before
 from rowcast.models.tune.ranking import by_mrmr, by_permutation
 from rowcast.models.tune.spaces import SPACES
 from rowcast.models.tune.trials import Tried
@@ -43,19 +43,19 @@ def done(trial: Trial, score: float, **fields: Any) -> TrialResult:
 
 def history(asked: TuningRequest, generations: int) -> list[TrialResult]:
     finished: list[TrialResult] = []
-    for _ in range(generations):
-        trials = next_generation(asked, 10, finished).trials
+    for start in range(0, generations * GENERATION, GENERATION):
+        trials = generation_of(asked, 10, finished, start).trials
         finished += [done(trial, 0.7 + 0.01 * (trial.number % 7)) for trial in trials]
     return finished
 
 
 def test_the_defaults_of_every_algorithm_come_first() -> None:
-    firsts = next_generation(request(), 10, []).trials
+    firsts = generation_of(request(), 10, [], 0).trials
     assert [trial.number for trial in firsts] == list(range(GENERATION))
     plain = [trial for trial in firsts if trial == Trial(number=trial.number, algorithm=trial.algorithm)]
     assert {trial.algorithm for trial in plain} == {*SPACES} - {"baseline"}
     assert firsts[-1].algorithm == "random_forest"
-    alone = next_generation(request(algorithms=["linear"]), 10, []).trials
+    alone = generation_of(request(algorithms=["linear"]), 10, [], 0).trials
     assert len(alone) == GENERATION
     assert len({str(trial.hyperparameters) for trial in alone}) == GENERATION
 
@@ -63,31 +63,34 @@ def test_the_defaults_of_every_algorithm_come_first() -> None:
 def test_what_is_proposed_follows_from_what_is_on_record() -> None:
     asked = request(seed=3)
     finished = history(asked, 4)
-    whole = next_generation(asked, 10, finished)
-    assert next_generation(asked, 10, finished[::-1]) == whole
-    assert {trial.number for trial in whole.trials} == set(range(32, 40))
-    resumed = next_generation(asked, 10, [*finished, done(whole.trials[5], 0.99), done(whole.trials[1], 0.1)])
-    assert resumed.trials == [trial for trial in whole.trials if trial.number not in (33, 37)]
-    assert resumed.bars == whole.bars
+    whole = generation_of(asked, 10, finished, 32)
+    assert generation_of(asked, 10, finished[::-1], 37) == whole
+    assert [trial.number for trial in whole.trials] == list(range(32, 40))
+    later = [done(whole.trials[5], 0.99), done(whole.trials[1], 0.1)]
+    assert generation_of(asked, 10, [*finished, *later], 32) == whole
     for trial in whole.trials + list(finished):
         resolve(trial.algorithm, trial.hyperparameters)
 
 
-def test_no_more_trials_than_asked_for_and_none_once_all_have_failed() -> None:
-    assert len(next_generation(request(trials=3), 10, []).trials) == 3
-    asked = request(trials=9)
-    finished = history(asked, 1)
-    assert [trial.number for trial in next_generation(asked, 10, finished).trials] == [8]
-    lost = [one.model_copy(update={"state": "failed", "score": None}) for one in finished]
-    assert next_generation(request(), 10, lost).trials == []
+def test_nobody_waits_for_the_last_of_a_generation() -> None:
+    finished = history(request(), 3)
+    assert [known_before(number) for number in (0, 7, 8, 15, 16, 23)] == [0, 0, 4, 4, 12, 12]
+    assert generation_of(request(), 10, finished[:20], 24) == generation_of(request(), 10, finished, 24)
+    with pytest.raises(KeyError):
+        generation_of(request(), 10, finished[:19], 24)
+
+
+def test_it_goes_on_when_what_it_knows_has_failed() -> None:
+    lost = [one.model_copy(update={"state": "failed", "score": None}) for one in history(request(), 1)]
+    assert len(generation_of(request(), 10, lost, 8).trials) == GENERATION
 
 
 def test_a_bar_is_the_median_of_means_and_spares_the_first_fold_and_the_last() -> None:
     finished = history(request(), 1)
-    bars = next_generation(request(), 10, finished).bars
+    bars = generation_of(request(), 10, finished, 8).bars
     assert bars[0] is None
     assert len(bars) == 4
-    assert bars[1:] == pytest.approx([np.median([one.score for one in finished])] * 3)
+    assert bars[1:] == pytest.approx([np.median([one.score for one in finished[:4]])] * 3)
 
 
 def test_weights_of_classes_are_tried_of_two_classes_and_fewer_features_where_there_are_many() -> None:
@@ -95,7 +98,7 @@ def test_weights_of_classes_are_tried_of_two_classes_and_fewer_features_where_th
         finished = [one.model_copy(update={"metric": metric}) for one in history(request(), 1)]
         found: list[Trial] = []
         for _ in range(6):
-            trials = next_generation(request(), columns, finished).trials
+            trials = generation_of(request(), columns, finished, len(finished)).trials
             found += trials
             finished += [done(trial, 0.7, metric=metric) for trial in trials]
         return any(one.imbalance != "none" for one in found), any(one.selection for one in found)
@@ -231,7 +234,7 @@ def test_an_ensemble_is_taken_where_it_pays_beyond_chance() -> None:
 
 
 def test_an_ensemble_is_looked_for_among_trials_that_are_unlike_each_other() -> None:
-    firsts = next_generation(request(), 10, []).trials
+    firsts = generation_of(request(), 10, [], 0).trials
     alike = [firsts[0].model_copy(update={"number": number}) for number in range(20, 40)]
     ranked = [done(trial, 0.9 - 0.001 * place) for place, trial in enumerate(alike)]
     ranked += [done(trial, 0.8 - 0.001 * place) for place, trial in enumerate(firsts)]
@@ -249,7 +252,7 @@ def test_flags_are_proposed_as_such_and_taken_up_again() -> None:
     flags = [trial.hyperparameters["extra_trees"] for trial in finished if "extra_trees" in trial.hyperparameters]
     assert set(map(type, flags)) == {bool}
     assert set(flags) == {True, False}
-    assert next_generation(asked, 10, finished).trials == next_generation(asked, 10, finished).trials
+    assert generation_of(asked, 10, finished, 24) == generation_of(asked, 10, finished, 24)
 
 
 def test_no_more_is_joined_than_there_is_time_for() -> None:

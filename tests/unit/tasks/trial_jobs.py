@@ -19,7 +19,9 @@ def run_trials(storage, report, *, request, content_hash, dataset_number, schema
     """``content_hash`` is a folder where the job notes what it does; ``dataset`` says how trials end."""
     for number in numbers:
         note(content_hash, "begun", f"{number} {len(finished)} {threads}")
-        end = {"failing": fail, "deadly": die, "slow": sleep, "hostile": refuse}.get(request["dataset"], succeed)
+        end = {"failing": fail, "deadly": die, "slow": sleep, "late": sleep_late, "hostile": refuse}.get(
+            request["dataset"], succeed
+        )
         report(Progress(fraction=0, message="", stage="trial", trial=end(number, content_hash).model_dump(mode="json")))
     return {}
 
@@ -52,7 +54,16 @@ def die(number, folder):
 
 def sleep(number, folder):
     """The third trial waits for a gate."""
-    while number == 2 and not Path(folder, "gate").exists():
+    return wait(number, folder, 2)
+
+
+def sleep_late(number, folder):
+    """The sixth waits for it."""
+    return wait(number, folder, 5)
+
+
+def wait(number, folder, which):
+    while number == which and not Path(folder, "gate").exists():
         time.sleep(0.01)
     return succeed(number, folder)
 

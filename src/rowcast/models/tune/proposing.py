@@ -2,7 +2,8 @@
 
 First come the defaults of every algorithm, so that a search never ends up worse than a training. Then Optuna's
 tree-structured Parzen estimator proposes (Bergstra et al. 2011, "Algorithms for hyper-parameter optimization"), which
-models what good trials have in common. Trials come in generations: all of one are proposed from those before.
+models what good trials have in common. Trials come in generations: all of one are proposed from the same trials before.
+The last of the generation before are not among them, so that nobody waits for those to end.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import optuna
 
 GENERATION = 8
+
+_OVERLAP = 4
+"""So many of a generation's last trials the next one does not know."""
+
 _USUAL_ROWS = 5_000
 """What automatic values are taken to be for, where a default is compared with values that were tried."""
 
@@ -33,30 +38,30 @@ _FEWEST_TO_SELECT = 5
 
 @dataclass(frozen=True)
 class Generation:
-    """Trials to run. ``bars`` has for every fold, from the first, what the mean score up to it must reach, and None
+    """All its trials. ``bars`` has for every fold, from the first, what the mean score up to it must reach, and None
     where nothing is known that a trial could be compared with."""
 
     trials: list[Trial]
     bars: list[float | None]
 
 
-def next_generation(request: TuningRequest, columns: int, finished: Sequence[TrialResult]) -> Generation:
-    """The trials of the first generation that is not whole yet, without those on record.
+def known_before(number: int) -> int:
+    """How many trials, from the first, must be on record before the trial with this number can be proposed."""
+    return max(0, _first(number) - _OVERLAP)
 
-    None at all when as many as were asked for are done, or when no algorithm has succeeded at all.
-    """
-    known = {trial.number: trial for trial in finished}
-    start = 0
-    while all(number in known for number in range(start, start + GENERATION)):
-        start += GENERATION
-    before = [known[number] for number in range(start)]
-    if start and not any(trial.state == "done" for trial in before):
-        return Generation([], [])
+
+def generation_of(request: TuningRequest, columns: int, finished: Sequence[TrialResult], number: int) -> Generation:
+    """The generation of the trial with this number. Raises ``KeyError`` before ``known_before`` are finished."""
+    known, start = {trial.number: trial for trial in finished}, _first(number)
+    before = [known[each] for each in range(known_before(number))]
     proposed = _portfolio(request)[start : start + GENERATION]
-    proposed += _searched(request, columns, before)[len(proposed) :]
-    most = start + GENERATION if request.trials is None else request.trials
-    left = [trial for trial in proposed if trial.number < most and trial.number not in known]
-    return Generation(left, _bars(before))
+    proposed += _searched(request, columns, before, start)[len(proposed) :]
+    return Generation(proposed, _bars(before))
+
+
+def _first(number: int) -> int:
+    """The first trial of the same generation."""
+    return number // GENERATION * GENERATION
 
 
 def _algorithms(request: TuningRequest) -> tuple[str, ...]:
@@ -70,20 +75,20 @@ def _portfolio(request: TuningRequest) -> list[Trial]:
     return [Trial(number=number, algorithm=name, hyperparameters=values) for number, (name, values) in enumerate(known)]
 
 
-def _searched(request: TuningRequest, columns: int, before: Sequence[TrialResult]) -> list[Trial]:
+def _searched(request: TuningRequest, columns: int, before: Sequence[TrialResult], start: int) -> list[Trial]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # said of ``group``
         sampler = optuna.samplers.TPESampler(
-            n_startup_trials=GENERATION, multivariate=True, group=True, seed=request.seed + len(before)
+            n_startup_trials=_OVERLAP, multivariate=True, group=True, seed=request.seed + start
         )
     better = before[0].greater_is_better if before else True
     study = optuna.create_study(sampler=sampler, direction="maximize" if better else "minimize")
     choices = _choices(request, columns, before)
     study.add_trials([_frozen(trial, choices) for trial in before])
-    return [_ask(study, choices, number) for number in range(len(before), len(before) + GENERATION)]
+    return [_ask(study, choices, number) for number in range(start, start + GENERATION)]
 
 
 def _choices(request: TuningRequest, columns: int, before: Sequence[TrialResult]) -> dict[str, list[Any]]:

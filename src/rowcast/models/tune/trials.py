@@ -23,7 +23,7 @@ from rowcast.models.hyperparameters import resolve
 from rowcast.models.train.candidates import Candidate, Preparation, failure_of, fit_fold, untried, with_automatic
 from rowcast.models.train.training import wait_without_spinning
 from rowcast.models.tune.grounds import Grounds, grounds
-from rowcast.models.tune.proposing import next_generation
+from rowcast.models.tune.proposing import generation_of
 from rowcast.models.tune.views import Trial, TrialResult, TuningRequest
 
 
@@ -50,7 +50,7 @@ def run_trials(
     scores_prefix: str,
     threads: int,
 ) -> dict[str, Any]:
-    """Run those ``numbers`` of the generation that follows from the ``finished`` trials, one after the other.
+    """Run those ``numbers``, all of one generation that follows from the ``finished`` trials, one after the other.
 
     A trial that fails is a result like any other. Raises ``InvalidInput`` for a request that does not fit the table.
     """
@@ -58,9 +58,10 @@ def run_trials(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     asked, known = TuningRequest.model_validate(request), FeatureSchema.model_validate(schema)
-    generation = next_generation(asked, len(known.features), [TrialResult.model_validate(one) for one in finished])
+    before = [TrialResult.model_validate(one) for one in finished]
+    generation = generation_of(asked, len(known.features), before, numbers[0])
     proposed = {trial.number: trial for trial in generation.trials}
-    wanted = [proposed[number] for number in numbers if number in proposed]
+    wanted = [proposed[number] for number in numbers]
     told = _Told(report, len(wanted))
     with threadpool_limits(threads):
         with storage.local(table_key(content_hash)) as path:
