@@ -111,7 +111,7 @@ class Search:
     def _kept(self, seconds: float) -> float:
         """How much of the time is kept for the end, by what the best trials took."""
         best = sorted(self._done(), key=_merit, reverse=True)[:_JOINED]
-        return kept_for_the_end(seconds, (trial.seconds for trial in best))
+        return kept_for_the_end(seconds, (trial.seconds for trial in best), self._bench.limits.threads)
 
     def _done(self) -> list[TrialResult]:
         return [trial for trial in self.trials if trial.state == "done" and trial.score is not None]

@@ -46,9 +46,9 @@ def some_inputs(seed: int = 0) -> dict[str, Column]:
     }
 
 
-def fitted(style: Style, problem: Problem = Problem.BINARY, clip: bool = False) -> tuple[Encoder, Floats]:
+def fitted(style: Style, problem: Problem = Problem.BINARY, **how: bool) -> tuple[Encoder, Floats]:
     y = np.random.default_rng(1).integers(0, 2, ROWS)
-    return fit_encoder(FEATURES, some_inputs(), y, problem, style, seed=0, clip=clip)
+    return fit_encoder(FEATURES, some_inputs(), y, problem, style, seed=0, **how)
 
 
 def onnx_of(encoder: Encoder) -> OnnxRuntime:
@@ -59,8 +59,9 @@ def onnx_of(encoder: Encoder) -> OnnxRuntime:
 
 @pytest.mark.parametrize("problem", Problem)
 @pytest.mark.parametrize("style", Style)
-def test_onnx_gives_the_same_matrix(style: Style, problem: Problem) -> None:
-    encoder, _ = fitted(style, problem)
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_onnx_gives_the_same_matrix(style: Style, problem: Problem, one_hot: bool) -> None:
+    encoder, _ = fitted(style, problem, one_hot=one_hot)
     matrix = encoder.transform(some_inputs(seed=2))
     assert matrix.shape == (ROWS, len(encoder.sources()))
     assert np.allclose(matrix, onnx_of(encoder).run(feeds(some_inputs(seed=2))), rtol=0, atol=2e-6, equal_nan=True)
@@ -129,6 +130,19 @@ def test_targets_of_a_row_do_not_leak_into_its_own_encoding() -> None:
     in_sample = encoder.transform(inputs)
     assert np.corrcoef(in_sample[:, 0], y)[0, 1] > 0.5
     assert abs(np.corrcoef(cross_fitted[:, 0], y)[0, 1]) < 0.2
+
+
+def test_few_levels_have_columns_beside_their_codes_where_that_is_asked_for() -> None:
+    texts = np.array(["a", "b", "c"], dtype=object)[np.arange(ROWS) % 3]
+    inputs: dict[str, Column] = {"grade": Labels.of(texts)}
+    features = [Feature(name="grade", kind=Kind.CATEGORY)]
+    y = (np.arange(ROWS) % 3 == 1).astype(int)
+    encoder, matrix = fit_encoder(features, inputs, y, Problem.BINARY, Style.FOREST, seed=0, one_hot=True)
+    assert encoder.sources() == ["grade"] * 4
+    assert matrix[1].tolist() == [3.0, 0.0, 0.0, 1.0]
+    assert matrix[:, 1:].sum(axis=1).tolist() == [1.0] * ROWS
+    unseen = encoder.transform({"grade": Labels.of(np.array(["never seen"], dtype=object))})
+    assert unseen[0, 1:].tolist() == [0.0] * 3
 
 
 def test_of_many_levels_it_is_told_how_common_each_is_and_the_numbers_that_they_are() -> None:

@@ -14,6 +14,7 @@ from scipy.stats import ks_2samp
 from sklearn import metrics as sk
 
 from rowcast.errors import Internal
+from rowcast.models.evaluate.intervals import weighted_median
 from rowcast.models.evaluate.metrics import (
     ORDER,
     SMALLEST_PROBABILITY,
@@ -290,6 +291,11 @@ def test_no_rows() -> None:
 def test_arrays_that_do_not_fit_are_refused(y: Any, prediction: Any, classes: list[str], more: dict[str, Any]) -> None:
     with pytest.raises(Internal):
         evaluate(Problem.BINARY, np.array(y), np.array(prediction), classes, **more)
+
+
+def test_the_median_of_the_smallest_floats_is_not_0() -> None:
+    least = float(np.nextafter(0.0, 1.0))
+    assert weighted_median(np.full(6, least), np.ones(6)) == least
 
 
 def assert_sound(found: list[Metric]) -> None:

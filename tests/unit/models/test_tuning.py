@@ -261,5 +261,6 @@ def test_no_more_is_joined_than_there_is_time_for() -> None:
     assert choose(slow, SHARED, 12.0) == choose(found, SHARED)
     assert len(choose(slow, SHARED, 6.0)) == 2
     assert len(choose(slow, SHARED, 0.0)) == 1
-    assert kept_for_the_end(60.0, [3.0]) < kept_for_the_end(60.0, [3.0] * 2) <= 0.4 * 60
-    assert kept_for_the_end(60.0, [seconds_to_join(60.0)]) == pytest.approx(0.4 * 60)
+    assert kept_for_the_end(60.0, [3.0], 1) < kept_for_the_end(60.0, [3.0] * 2, 1) <= 0.4 * 60
+    assert kept_for_the_end(60.0, [seconds_to_join(60.0, 2)], 2) == pytest.approx(0.4 * 60)
+    assert seconds_to_join(60.0, 1) < seconds_to_join(60.0, 2) < seconds_to_join(60.0, 5) == seconds_to_join(60.0, 64)

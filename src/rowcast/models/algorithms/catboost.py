@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, LEARNING_RATE, MOST_TREES, fitted_rounds
 from rowcast.models.algorithms.learner import (
+    ONE_HOT,
     Contributions,
     Examples,
     FittedModel,
@@ -60,6 +61,7 @@ class CatBoost:
                     name="subsample", type="number", default=0.8, minimum=0.05, maximum=1.0,
                     description="Share of the rows that each tree sees.",
                 ),
+                ONE_HOT.model_copy(update={"default": True}),
                 EARLY_STOPPING,
             ],
         )  # fmt: skip
@@ -72,6 +74,7 @@ class CatBoost:
 
         tuned = dict(lesson.hyperparameters)
         patience, most = tuned.pop("early_stopping_rounds"), tuned.pop("n_estimators")
+        del tuned["one_hot"]
         rounds = lesson.rounds or most
         watched = None if lesson.watch is None else _pool(catboost, lesson, lesson.watch)
         booster = catboost.CatBoost(

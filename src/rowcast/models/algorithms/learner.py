@@ -15,7 +15,13 @@ from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
 from rowcast.models.encode.onnx_graph import OnnxGraph
 from rowcast.models.recipe import Problem
-from rowcast.models.views import Algorithm
+from rowcast.models.views import Algorithm, Hyperparameter
+
+ONE_HOT = Hyperparameter(
+    name="one_hot", type="boolean", default=False,
+    description="Show categories of few levels as a column per level too, beside the one with their codes.",
+)  # fmt: skip
+"""Of trees: the encoder reads it, not the learner."""
 
 
 @dataclass(frozen=True)

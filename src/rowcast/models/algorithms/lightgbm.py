@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, KEPT_TREES, LEARNING_RATE, MOST_TREES, fitted_rounds
-from rowcast.models.algorithms.learner import Contributions, FittedModel, Lesson, Link, as_columns, margin_link
+from rowcast.models.algorithms.learner import ONE_HOT, Contributions, FittedModel, Lesson, Link, as_columns, margin_link
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
@@ -73,6 +73,7 @@ class LightGBM:
                     description="Try one random threshold per column at every split: rougher trees, often better "
                     "together on small or noisy tables.",
                 ),
+                ONE_HOT,
                 EARLY_STOPPING,
             ],
         )  # fmt: skip
@@ -159,7 +160,7 @@ def _parameters(lesson: Lesson) -> dict[str, Any]:
     tuned = {
         name: value
         for name, value in lesson.hyperparameters.items()
-        if name not in ("n_estimators", "early_stopping_rounds")
+        if name not in ("n_estimators", "early_stopping_rounds", "one_hot")
     }
     parameters = tuned | {
         "objective": _OBJECTIVES[lesson.problem],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rowcast.models.algorithms.learner import FittedModel, Lesson, Link, as_columns, in_all_classes
+from rowcast.models.algorithms.learner import ONE_HOT, FittedModel, Lesson, Link, as_columns, in_all_classes
 from rowcast.models.algorithms.tree_ensemble import Tree, TreeEnsemble, ensemble
 from rowcast.models.encode.encoder import Style
 from rowcast.models.encode.inputs import Floats
@@ -61,6 +61,7 @@ class RandomForest:
                     description="Try one random threshold per column at every split, and show each tree all rows: "
                     "extremely randomised trees.",
                 ),
+                ONE_HOT,
             ],
         )  # fmt: skip
 
@@ -71,6 +72,7 @@ class RandomForest:
         given = dict(lesson.hyperparameters)
         numbers = lesson.problem is Problem.REGRESSION
         kind = _kind(given.pop("extra_trees"), numbers)
+        del given["one_hot"]
         given["max_features"] = given["max_features"] or (1 / 3 if numbers else "sqrt")
         rows = len(lesson.training.y)
         sampled = {"bootstrap": True, "max_samples": _MOST_SAMPLES} if rows > _MOST_SAMPLES else {}

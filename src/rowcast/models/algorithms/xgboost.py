@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rowcast.models.algorithms.boosting import EARLY_STOPPING, KEPT_TREES, LEARNING_RATE, MOST_TREES, fitted_rounds
 from rowcast.models.algorithms.learner import (
+    ONE_HOT,
     Contributions,
     Examples,
     FittedModel,
@@ -77,6 +78,7 @@ class XGBoost:
                     name="reg_lambda", type="number", default=1.0, minimum=0.0, maximum=1000.0,
                     description="L2 penalty on leaf values.",
                 ),
+                ONE_HOT,
                 EARLY_STOPPING,
             ],
         )  # fmt: skip
@@ -185,7 +187,7 @@ def _parameters(lesson: Lesson) -> dict[str, Any]:
     tuned = {
         name: value
         for name, value in lesson.hyperparameters.items()
-        if name not in ("n_estimators", "early_stopping_rounds")
+        if name not in ("n_estimators", "early_stopping_rounds", "one_hot")
     }
     parameters = tuned | {
         "objective": _OBJECTIVES[lesson.problem],

@@ -1,6 +1,7 @@
 """Categories as numbers: tables from level to value, each of them a column, learned from training rows.
 
-Few levels become codes in the order of the target's mean (of their frequency with more than two classes). Of many
+Few levels become codes in the order of the target's mean (of their frequency with more than two classes), or a column
+each that says "is this level", which shows what the order hides, such as a mean that other columns explain. Of many
 levels there are up to three tables: the target's smoothed mean (unless there are more than two classes), the share of
 rows that have the level, for what is common differs from what is rare, and where all levels are numbers, such as postal
 codes, those numbers, for neighbours are often alike. Rare and unseen levels share the value ``other``; "not known" is a
@@ -57,12 +58,14 @@ Fitted = tuple[CategoryTable, Floats]
 
 
 def fit_tables(
-    name: str, labels: Labels, target: NDArray[np.float64] | None, *, one_hot: bool, seed: int
+    name: str, labels: Labels, target: NDArray[np.float64] | None, *, codes: bool, one_hot: bool, seed: int
 ) -> list[Fitted]:
-    """The tables of a category, cross-fitted where they hold means of the target."""
+    """The tables of a category, cross-fitted where they hold means of the target. Few levels become a column of
+    ``codes``, a column each, or both."""
     common = _groups(labels, 3 if len(labels) < 2000 else 10)
     if len(common.levels) <= FEW_LEVELS:
-        return [_few(name, common, target, one_hot)]
+        wanted = [False] * codes + [True] * one_hot
+        return [_few(name, common, target, each) for each in wanted]
     groups = _groups(labels, 2)
     fitted = [] if target is None else [_means(name, groups, target, seed)]
     fitted.append(_frequencies(name, groups))

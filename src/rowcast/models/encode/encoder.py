@@ -2,7 +2,7 @@
 
 Layout of the matrix. Numbers and flags as they are, then year, month and weekday of each date, then the dates as days,
 then one column or more per category. A linear learner gets these quantile-transformed, then an indicator per column
-that can be missing, then one column per level of the categories with few levels. With ``limits`` every number is first
+that can be missing. The columns of single levels are the last. With ``limits`` every number is first
 brought within the range that most of those learned from were in.
 """
 
@@ -129,8 +129,10 @@ def fit_encoder(
     seed: int,
     *,
     clip: bool = False,
+    one_hot: bool = False,
 ) -> tuple[Encoder, Floats]:
-    """An encoder learned from these rows, and their own matrix; with ``clip`` it keeps outliers within limits.
+    """An encoder learned from these rows, and their own matrix; with ``clip`` it keeps outliers within limits, with
+    ``one_hot`` few levels have columns in every style.
 
     The matrix is not ``transform(inputs)``: columns made from the target are cross-fitted, each row's value learned
     from other rows, so that a learner cannot read its own target there.
@@ -139,10 +141,13 @@ def fit_encoder(
     dates = [feature.name for feature in features if feature.kind is Kind.DATE]
     categories = [feature.name for feature in features if feature.kind is Kind.CATEGORY]
     target = None if problem is Problem.MULTICLASS else y.astype(np.float64)
+    linear = style is Style.LINEAR
     fitted = [
         one
         for name in categories
-        for one in fit_tables(name, _labels(inputs, name), target, one_hot=style is Style.LINEAR, seed=seed)
+        for one in fit_tables(
+            name, _labels(inputs, name), target, codes=not linear, one_hot=linear or one_hot, seed=seed
+        )
     ]
     numeric = numeric_columns(inputs, numbers, dates)
     ever_missing: NDArray[np.bool_] = np.atleast_1d(np.isnan(numeric).any(axis=0))
@@ -154,7 +159,7 @@ def fit_encoder(
     limits = _limits(numeric, [numbers.index(name) for name in measured]) if clip else None
     encoder = Encoder(numbers, dates, [table for table, _ in fitted], fill, limits=limits)
     columns = [column for _, column in fitted]
-    if style is Style.LINEAR:
+    if linear:
         encoder = _with_quantiles(encoder, inputs, columns, np.flatnonzero(ever_missing).tolist())
     return encoder, encoder._assemble(inputs, columns)
 

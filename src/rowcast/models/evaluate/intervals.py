@@ -112,11 +112,12 @@ def wilson(successes: Any, trials: Any) -> tuple[Floats, Floats]:
 
 
 def weighted_median(ordered: Floats, weights: Floats) -> float:
-    """Median of ``ordered`` values [N, ascending] of ``weights`` [N]; the mean of both middles where they part."""
+    """Median of ``ordered`` values [N, ascending, at least 0] of ``weights`` [N]; the mean of both middles where they
+    part."""
     reached = np.cumsum(weights)
     half = reached[-1] / 2
     low, high = _at(reached, half, "left"), _at(reached, half, "right")
-    return float(ordered[low] / 2 + ordered[high] / 2)
+    return float(ordered[low] + (ordered[high] - ordered[low]) / 2)  # of the smallest floats the halves are 0
 
 
 def median_interval(ordered: Floats, weights: Floats) -> tuple[float, float] | None:

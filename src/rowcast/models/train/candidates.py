@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from threading import Lock
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,10 @@ from rowcast.models.train.target import scaled
 
 ONE_CORE_ROWS = 500
 """Below this a second thread costs more than it brings."""
+
+_FOLDS_AT_ONCE_ROWS = 100_000
+"""Below this as many folds are fitted at once as there are threads, with one thread each: in a fit of few rows threads
+mostly wait. Beyond, copies of the rows would fill the memory."""
 
 Step = Callable[[str, float, "int | None", "float | None"], None]
 """Told of an algorithm, the fraction of its present fit, the fold it is in (from 1) and the fold's score when done."""
@@ -63,6 +69,15 @@ class Preparation:
     balanced: bool = False
 
 
+class View(NamedTuple):
+    """What the rows look like to a learner."""
+
+    style: Style
+    one_hot: bool
+    clip: bool
+    features: tuple[str, ...] | None
+
+
 @dataclass
 class Candidate:
     """One way to learn: what came of its folds so far. ``scored`` [N,outputs] is NaN for rows that no fold has tested.
@@ -87,10 +102,25 @@ class Candidate:
     seconds: float = 0.0
     failure: RowcastError | None = None
 
+    @property
+    def view(self) -> View:
+        """Candidates with the same view can share their encoded rows."""
+        one_hot = bool(self.hyperparameters.get("one_hot", False))
+        return View(learner_of(self.algorithm).style, one_hot, self.preparation.clip, self.preparation.features)
+
+    def add(self, fold: Candidate) -> None:
+        """What came of one more fold, whose scores are in ``scored`` already."""
+        self.scores += fold.scores
+        self.members += fold.members
+        self.rounds += fold.rounds
+        self.drops += fold.drops
+        self.seconds += fold.seconds
+        self.link = fold.link
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """The rows of one fold as one style of learner sees them."""
+    """The rows of one fold in one view."""
 
     encoder: Encoder
     training: Floats
@@ -109,22 +139,38 @@ def cross_validate(
 
     Folds are the outer loop, so that the candidates share the encoded rows of each.
     """
-    for number, fold in enumerate(folds, start=1):
-        for candidate, encoded in _encodings(candidates, table, fold, conditions):
-            member = fit_fold(candidate, table, fold, encoded, conditions, number, step, serves=keep_members)
+    at_once = min(conditions.threads, len(folds)) if len(table.y) < _FOLDS_AT_ONCE_ROWS else 1
+    each = conditions if at_once == 1 else replace(conditions, threads=1)
+    one_at_a_time = Lock()
+
+    def tell(*told: Any) -> None:
+        with one_at_a_time:
+            step(*told)
+
+    def attempt(number: int, fold: Fold) -> list[Candidate]:
+        attempts = [replace(one, scores=[], members=[], rounds=[], drops=[], seconds=0.0) for one in candidates]
+        for candidate, encoded in _encodings(attempts, table, fold, each):
+            member = fit_fold(candidate, table, fold, encoded, each, number, tell, serves=keep_members)
             if member is not None:
                 candidate.members += [member] if keep_members else []
-                _measure_features(candidate, table, fold, encoded, member, conditions, len(folds))
+                _measure_features(candidate, table, fold, encoded, member, each, len(folds))
+        for candidate, found in zip(candidates, attempts, strict=True):
+            candidate.failure = candidate.failure or found.failure
+        return attempts
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for attempts in pool.map(attempt, range(1, len(folds) + 1), folds):
+            for candidate, found in zip(candidates, attempts, strict=True):
+                candidate.add(found)
 
 
 def _encodings(
     candidates: Sequence[Candidate], table: Table, fold: Fold, conditions: Conditions
 ) -> Iterator[tuple[Candidate, Encoded]]:
     """Each candidate with its view of the fold, those alike together, so that one encoding at a time is in memory."""
-    alike: dict[tuple[Style, bool, tuple[str, ...] | None], list[Candidate]] = {}
+    alike: dict[View, list[Candidate]] = {}
     for candidate in candidates:
-        style, how = learner_of(candidate.algorithm).style, candidate.preparation
-        alike.setdefault((style, how.clip, how.features), []).append(candidate)
+        alike.setdefault(candidate.view, []).append(candidate)
     for same in alike.values():
         going = [candidate for candidate in same if candidate.failure is None]
         if going:
@@ -139,9 +185,18 @@ def encode(candidate: Candidate, table: Table, fold: Fold, conditions: Condition
 
 
 def _fit_encoder(candidate: Candidate, table: Table, conditions: Conditions) -> tuple[Encoder, Floats]:
-    how, style = candidate.preparation, learner_of(candidate.algorithm).style
-    features = [one for one in table.features if how.features is None or one.name in how.features]
-    return fit_encoder(features, table.inputs, table.y, table.problem, style, conditions.seed, clip=how.clip)
+    view = candidate.view
+    features = [one for one in table.features if view.features is None or one.name in view.features]
+    return fit_encoder(
+        features,
+        table.inputs,
+        table.y,
+        table.problem,
+        view.style,
+        conditions.seed,
+        clip=view.clip,
+        one_hot=view.one_hot,
+    )
 
 
 def fit_fold(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count, takewhile
 
 from rowcast.datasets.ports import Progress, Report
 from rowcast.models.evaluate.metrics import primary_metric
@@ -74,7 +75,12 @@ class TrainingProgress:
                 folds=self._folds or None,
                 score=score,
                 # All of them every time: whoever looks now and then misses none.
-                fold_scores={name: [*scores.values()] for name, scores in self._scores.items()} or None,
+                fold_scores={name: _in_order(scores) for name, scores in self._scores.items()} or None,
                 eta_seconds=None if left is None else round(left, 1),
             )
         )
+
+
+def _in_order(scores: dict[int, float]) -> list[float]:
+    """The scores of the folds from the first, up to one that others have overtaken."""
+    return [scores[fold] for fold in takewhile(scores.__contains__, count(1))]

@@ -225,6 +225,7 @@ def _terms(path: Path, sample: Sample, columns: FeatureSchema, step: int, row_co
         Style.BOOSTER,
         recipe.seed,
         clip=recipe.outliers == "clip",
+        one_hot=any(given.get("one_hot") for given in prepared.plan.hyperparameters.values()),
     )
     target = columns.feature(recipe.target)
     assert target is not None

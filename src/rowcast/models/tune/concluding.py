@@ -65,7 +65,7 @@ def conclude(
         with storage.local(table_key(content_hash)) as path:
             shared = grounds(path, asked, FeatureSchema.model_validate(schema), threads, _preparing(report))
         library = _library(storage, scores_prefix, ranked, shared)
-        chosen = choose(library, shared, inf if asked.seconds is None else seconds_to_join(asked.seconds))
+        chosen = choose(library, shared, inf if asked.seconds is None else seconds_to_join(asked.seconds, threads))
         study = Study(
             best_trial=ranked[0].number,
             chosen=chosen,

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from rowcast.datasets.schema import FeatureSchema
-from rowcast.models.algorithms import learner_of
 from rowcast.models.encode.inputs import Floats, Indices, take
 from rowcast.models.train.candidates import Candidate, Conditions, Encoded, Table, encode
 from rowcast.models.train.fold_plan import TestedRows, plan_folds
@@ -57,8 +56,7 @@ class Grounds:
 
     def encoded(self, candidate: Candidate, fold: int) -> tuple[Encoded, Floats]:
         """A fold as the candidate sees it, and the rows held out."""
-        how = candidate.preparation
-        key = (fold, learner_of(candidate.algorithm).style, how.clip, how.features)
+        key = (fold, candidate.view)
         if key not in self._encoded:
             encoded = encode(candidate, self.table, self.folds[fold], self.conditions)
             aside = encoded.encoder.transform(take(self.table.inputs, self.held_out))

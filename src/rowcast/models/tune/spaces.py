@@ -27,8 +27,9 @@ SPACES: dict[str, dict[str, Range]] = {
     "linear": {"C": Range(1e-3, 100.0, log=True)},
     "random_forest": {
         "min_samples_leaf": Range(1, 50, log=True, whole=True),
-        "max_features": Range(0.1, 0.9),
+        "max_features": Range(0.1, 1.0),
         "extra_trees": FLAG,
+        "one_hot": FLAG,
     },
     "lightgbm": {
         "learning_rate": Range(0.02, 0.2, log=True),
@@ -39,6 +40,7 @@ SPACES: dict[str, dict[str, Range]] = {
         "reg_alpha": Range(1e-3, 10.0, log=True),
         "reg_lambda": Range(1e-2, 100.0, log=True),
         "extra_trees": FLAG,
+        "one_hot": FLAG,
     },
     "xgboost": {
         "learning_rate": Range(0.02, 0.2, log=True),
@@ -48,25 +50,28 @@ SPACES: dict[str, dict[str, Range]] = {
         "colsample_bytree": Range(0.3, 1.0),
         "reg_alpha": Range(1e-3, 10.0, log=True),
         "reg_lambda": Range(1e-2, 100.0, log=True),
+        "one_hot": FLAG,
     },
     "catboost": {
         "learning_rate": Range(0.03, 0.3, log=True),
         "max_depth": Range(3, 7, whole=True),
         "l2_leaf_reg": Range(0.5, 50.0, log=True),
         "subsample": Range(0.5, 1.0),
+        "one_hot": FLAG,
     },
 }
 
 PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lightgbm", {}),
     ("catboost", {}),
-    ("lightgbm", {"extra_trees": True}),
+    ("lightgbm", {"extra_trees": True, "one_hot": True, "num_leaves": 31, "min_child_samples": 5, "subsample": 1.0}),
     ("linear", {}),
     ("random_forest", {"extra_trees": True, "min_samples_leaf": 2, "max_features": 0.5}),
     ("xgboost", {}),
     ("lightgbm", {"learning_rate": 0.03, "num_leaves": 63, "min_child_samples": 10, "colsample_bytree": 0.5}),
     ("random_forest", {}),
     ("catboost", {"learning_rate": 0.05, "max_depth": 6, "l2_leaf_reg": 5.0}),
-    ("xgboost", {"learning_rate": 0.03, "max_depth": 4, "min_child_weight": 1.0, "colsample_bytree": 0.5}),
+    ("random_forest", {"extra_trees": True, "one_hot": True, "min_samples_leaf": 2, "max_features": 0.5}),
+    ("xgboost", {"learning_rate": 0.03, "max_depth": 4, "min_child_weight": 1.0, "one_hot": True}),
 )
 """What is tried before anything is proposed: every algorithm's defaults, and what is as unlike them as it is good."""
