@@ -157,12 +157,11 @@ class Search:
             self._shared_out = end
 
     def _unbegun(self, taken: Iterable[Sequence[int]]) -> list[int]:
-        """What others have taken and not begun of their last generation, the last first: whoever is first with a trial
-        has done it, for all come to the same."""
+        """The last trial that others have taken and not begun, if there is one. They may come to it all the same:
+        whoever is first with a trial has done it, for all come to the same."""
         missing = [self._missing(each) for each in taken]
         left = {number for each in missing for number in each} - {number for each in missing for number in each[:1]}
-        last = max(left, default=0) // GENERATION
-        return sorted((number for number in left if number // GENERATION == last), reverse=True)
+        return [max(left)] if left else []
 
     @property
     def _small(self) -> bool:
