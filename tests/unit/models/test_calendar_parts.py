@@ -21,7 +21,7 @@ def in_onnx(days: Floats) -> Floats:
 
 
 def expected(day: date) -> list[float]:
-    return [day.year, day.month, day.weekday()]
+    return [day.year, day.month, day.weekday(), day.day]
 
 
 def days_of(dates: list[date]) -> Floats:
@@ -48,8 +48,8 @@ def test_missing_stays_missing_and_a_time_of_day_is_the_same_day() -> None:
     days = np.array([np.nan, -0.25, 0.75, -3e38, 3e38, np.inf], dtype=np.float32)
     parts = calendar_parts(days)
     assert np.isnan(parts[0]).all()
-    assert parts[1].tolist() == [1969, 12, 2]
-    assert parts[2].tolist() == [1970, 1, 3]
-    assert parts[3].tolist() == [1, 1, 0]
-    assert parts[4].tolist() == parts[5].tolist() == [9999, 12, 4]
+    assert parts[1].tolist() == [1969, 12, 2, 31]
+    assert parts[2].tolist() == [1970, 1, 3, 1]
+    assert parts[3].tolist() == [1, 1, 0, 1]
+    assert parts[4].tolist() == parts[5].tolist() == [9999, 12, 4, 31]
     assert np.array_equal(parts, in_onnx(days), equal_nan=True)

@@ -173,6 +173,19 @@ def test_an_encoder_survives_json() -> None:
         assert np.array_equal(again.transform(rows), encoder.transform(rows), equal_nan=True)
 
 
+def test_an_encoder_that_was_kept_before_dates_had_a_day_of_the_month_goes_on_without_it() -> None:
+    encoder, _ = fitted(Style.BOOSTER)
+    days = [len(encoder.numbers) + 3, len(encoder.numbers) + 7]
+    kept = encoder.to_json()
+    del kept["date_parts"]
+    kept["fill"] = [value for column, value in enumerate(kept["fill"]) if column not in days]
+    before = Encoder.from_json(kept)
+    assert np.array_equal(
+        before.transform(some_inputs()), np.delete(encoder.transform(some_inputs()), days, axis=1), equal_nan=True
+    )
+    assert len(before.sources()) == len(encoder.sources()) - 2
+
+
 def test_unseen_and_rare_categories_share_a_value() -> None:
     encoder = ENCODERS[Style.BOOSTER]
     rows = some_inputs() | {"色": Labels(np.arange(ROWS, dtype=np.int32) % 2, ["never seen", "nor this"])}

@@ -15,17 +15,19 @@ from rowcast.datasets.objects import table_key
 from rowcast.datasets.schema import Feature, Kind
 from rowcast.errors import RowcastError
 from rowcast.models.algorithms.learner import Link
+from rowcast.models.bundle.contents import NATIVE
+from rowcast.models.bundle.native import load_encoders
 from rowcast.models.encode.inputs import Labels
 from rowcast.models.hyperparameters import resolve
 from rowcast.models.recipe import Problem
 from rowcast.models.train.candidates import Conditions, Table
 from rowcast.models.train.folds import random_folds
-from rowcast.models.tune.budget import kept_for_the_end, seconds_to_join
-from rowcast.models.tune.choosing import choose, unlike
+from rowcast.models.tune.budget import MORE_FOLDS, kept_for_the_end, seconds_to_join, time_for_more_folds
+from rowcast.models.tune.choosing import beyond_chance, choose, unlike
 from rowcast.models.tune.grounds import grounds
-from rowcast.models.tune.proposing import GENERATION, generation_of, known_before
+from rowcast.models.tune.proposing import GENERATION, generation_of, known_before, tried_first
 from rowcast.models.tune.ranking import by_mrmr, by_permutation
-from rowcast.models.tune.spaces import SPACES
+from rowcast.models.tune.spaces import PORTFOLIO, SPACES
 from rowcast.models.tune.trials import Tried
 from rowcast.models.tune.views import Trial, TrialResult, TuningRequest
 
@@ -52,9 +54,10 @@ def history(asked: TuningRequest, generations: int) -> list[TrialResult]:
 def test_the_defaults_of_every_algorithm_come_first() -> None:
     firsts = generation_of(request(), 10, [], 0).trials
     assert [trial.number for trial in firsts] == list(range(GENERATION))
-    plain = [trial for trial in firsts if trial == Trial(number=trial.number, algorithm=trial.algorithm)]
+    assert [(trial.algorithm, trial.hyperparameters) for trial in firsts] == list(PORTFOLIO[:GENERATION])
+    seconds = generation_of(request(), 10, history(request(), 1), GENERATION).trials
+    plain = [trial for trial in firsts + seconds if trial == Trial(number=trial.number, algorithm=trial.algorithm)]
     assert {trial.algorithm for trial in plain} == {*SPACES} - {"baseline"}
-    assert firsts[-1].algorithm == "random_forest"
     alone = generation_of(request(algorithms=["linear"]), 10, [], 0).trials
     assert len(alone) == GENERATION
     assert len({str(trial.hyperparameters) for trial in alone}) == GENERATION
@@ -166,6 +169,22 @@ def test_the_winner_is_an_ordinary_version_with_an_honest_estimate(workshop: Any
     assert "How it was found" in (bundle.folder / "README.md").read_text()
 
 
+def test_the_winner_is_learned_with_more_folds_where_there_is_time_and_nobody_said_how_many(
+    workshop: Any, loans: Any
+) -> None:
+    workshop.put(loans())
+    asked: dict[str, Any] = {"algorithms": ["linear"]}
+
+    def members(**more: Any) -> int:
+        workshop.conclude("amount", trials, **asked | more)
+        return len(load_encoders(workshop.folder("linear") / NATIVE))
+
+    trials = workshop.tune("amount", 1, **asked)
+    assert members() == MORE_FOLDS
+    assert members(seconds=20.0) == 5
+    assert members(folds=4) == 4
+
+
 def test_what_was_not_stored_is_fitted_again(workshop: Any, loans: Any) -> None:
     workshop.put(loans())
     trials = workshop.tune("amount", 2, **QUICK)
@@ -255,12 +274,31 @@ def test_flags_are_proposed_as_such_and_taken_up_again() -> None:
     assert generation_of(asked, 10, finished, 24) == generation_of(asked, 10, finished, 24)
 
 
+def test_what_was_proposed_must_be_better_than_what_came_first_by_more_than_chance() -> None:
+    def trial(number: int, *scores: float, better: bool = True) -> TrialResult:
+        plain = done(Trial(number=number, algorithm="linear"), float(np.mean(scores)))
+        return plain.model_copy(update={"fold_scores": list(scores), "greater_is_better": better})
+
+    first, worse = trial(0, 0.70, 0.80, 0.90), trial(1, 0.60, 0.70, 0.80)
+    clearly, by_chance = trial(2, 0.71, 0.81, 0.92), trial(3, 0.60, 0.95, 0.87)
+    assert beyond_chance([clearly, by_chance, first, worse], 2) == [clearly, first, worse]
+    assert beyond_chance([clearly, by_chance], 2) == [clearly, by_chance]
+    assert beyond_chance([trial(2, 0.81), trial(0, 0.8)], 2) == [trial(2, 0.81), trial(0, 0.8)]
+    lower = [trial(2, 0.69, 0.79, 0.88, better=False), trial(0, 0.70, 0.80, 0.90, better=False)]
+    assert beyond_chance(lower, 2) == lower
+    assert tried_first(request(algorithms=["linear"])) == 1
+
+
 def test_no_more_is_joined_than_there_is_time_for() -> None:
     found = library([2.0, 2.0, 2.0, 9.0], shared=False)
     slow = [replace(tried, result=tried.result.model_copy(update={"seconds": 3.0})) for tried in found]
     assert choose(slow, SHARED, 12.0) == choose(found, SHARED)
     assert len(choose(slow, SHARED, 6.0)) == 2
     assert len(choose(slow, SHARED, 0.0)) == 1
-    assert kept_for_the_end(60.0, [3.0], 1) < kept_for_the_end(60.0, [3.0] * 2, 1) <= 0.4 * 60
+    assert kept_for_the_end(60.0, [1.0], 1) < kept_for_the_end(60.0, [1.0] * 2, 1) <= 0.4 * 60
     assert kept_for_the_end(60.0, [seconds_to_join(60.0, 2)], 2) == pytest.approx(0.4 * 60)
     assert seconds_to_join(60.0, 1) < seconds_to_join(60.0, 2) < seconds_to_join(60.0, 5) == seconds_to_join(60.0, 64)
+    few = seconds_to_join(60.0, 2) / 2
+    assert time_for_more_folds(60.0, [few], 2)
+    assert not time_for_more_folds(60.0, [few] * 2, 2)
+    assert kept_for_the_end(60.0, [few], 2) <= 0.4 * 60

@@ -1,9 +1,9 @@
 """Encoder: model inputs to the float32 matrix that a learner sees, fitted once, kept as JSON, run in numpy or ONNX.
 
-Layout of the matrix. Numbers and flags as they are, then year, month and weekday of each date, then the dates as days,
-then one column or more per category. A linear learner gets these quantile-transformed, then an indicator per column
-that can be missing. The columns of single levels are the last. With ``limits`` every number is first
-brought within the range that most of those learned from were in.
+Layout of the matrix. Numbers and flags as they are, then year, month, weekday and day of the month of each date, then
+the dates as days, then one column or more per category. A linear learner gets these quantile-transformed, then an
+indicator per column that can be missing. The columns of single levels are the last. With ``limits`` every number is
+first brought within the range that most of those learned from were in.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class Encoder:
     """Numeric columns that get a column "was missing"."""
     limits: list[list[float]] | None = None
     """Lowest and highest value of every numeric column, where outliers are clipped."""
+    date_parts: int = PARTS
+    """So many of each date's parts are columns."""
 
     @property
     def one_hot(self) -> list[tuple[int, float]]:
@@ -62,7 +64,7 @@ class Encoder:
 
     def sources(self) -> list[str]:
         """For every column of the matrix the input it comes from."""
-        numeric = self.numbers + [name for name in self.dates for _ in range(PARTS)] + self.dates
+        numeric = self.numbers + [name for name in self.dates for _ in range(self.date_parts)] + self.dates
         values = [self.tables[i].name for i in self.value_tables]
         indicators = [numeric[i] for i in self.indicators]
         return numeric + values + indicators + [self.tables[i].name for i, _ in self.one_hot]
@@ -73,7 +75,7 @@ class Encoder:
         return self._assemble(inputs, columns)
 
     def _assemble(self, inputs: Inputs, columns: list[Floats]) -> Floats:
-        numeric = numeric_columns(inputs, self.numbers, self.dates)
+        numeric = numeric_columns(inputs, self.numbers, self.dates, self.date_parts)
         missing = [np.isnan(numeric[:, i]) for i in self.indicators]
         if self.limits is not None:
             low, high = np.array(self.limits, dtype=np.float32)
@@ -102,20 +104,21 @@ class Encoder:
             quantiles=Quantiles(**data["quantiles"]) if data["quantiles"] else None,
             indicators=data["indicators"],
             limits=data.get("limits"),
+            date_parts=data.get("date_parts", 3),
         )
 
 
-def numeric_columns(inputs: Inputs, numbers: Sequence[str], dates: Sequence[str]) -> Floats:
-    """Numbers, year, month and weekday of each date, then the dates as days: [N, len(numbers) + 4 len(dates)]. It is
-    stored column by column, as it is worked on."""
+def numeric_columns(inputs: Inputs, numbers: Sequence[str], dates: Sequence[str], parts: int = PARTS) -> Floats:
+    """Numbers, ``parts`` of each date, then the dates as days: [N, len(numbers) + (parts + 1) len(dates)]. It is stored
+    column by column, as it is worked on."""
     rows = row_count(inputs)
-    matrix = np.empty((rows, len(numbers) + (PARTS + 1) * len(dates)), dtype=np.float32, order="F")
+    matrix = np.empty((rows, len(numbers) + (parts + 1) * len(dates)), dtype=np.float32, order="F")
     for position, name in enumerate(numbers):
         np.clip(_floats(inputs, name), -_LARGEST, _LARGEST, out=matrix[:, position])
     for number, name in enumerate(dates):
         days = _floats(inputs, name)
-        start = len(numbers) + PARTS * number
-        matrix[:, start : start + PARTS] = calendar_parts(days)
+        start = len(numbers) + parts * number
+        matrix[:, start : start + parts] = calendar_parts(days)[:, :parts]
         matrix[:, number - len(dates)] = days
     return matrix
 

@@ -13,16 +13,25 @@ _END_SECONDS, _END_FITS = 10.0, 2.8
 _FOLDS = 5
 """More threads than folds do not help."""
 
+MORE_FOLDS, _OF_MORE = 8, 1.75
+"""Models of more folds learn from more rows each, and there are more of them to take the mean of. They take so many
+times as long."""
+
 
 def kept_for_the_end(seconds: float, joined: Iterable[float], threads: int) -> float:
     """How many of the seconds are kept, when trials that took so long each are to be joined by so many threads."""
     least, most = _KEPT
-    return min(max(_END_SECONDS + _fits(threads) * sum(joined), least * seconds), most * seconds)
+    return min(max(_END_SECONDS + _OF_MORE * _fits(threads) * sum(joined), least * seconds), most * seconds)
 
 
 def seconds_to_join(seconds: float, threads: int) -> float:
     """How long the trials that are joined may have taken together, for the end to take no more than is kept at most."""
     return max(0.0, _KEPT[1] * seconds - _END_SECONDS) / _fits(threads)
+
+
+def time_for_more_folds(seconds: float, joined: Iterable[float], threads: int) -> bool:
+    """Whether trials that took so long each can be joined with more folds, for the end to take no more than that."""
+    return _OF_MORE * sum(joined) <= seconds_to_join(seconds, threads)
 
 
 def _fits(threads: int) -> float:

@@ -21,7 +21,7 @@ from rowcast.models.tune.grounds import Grounds
 from rowcast.models.tune.trials import Tried
 from rowcast.models.tune.views import TrialResult, Weight
 
-_LIBRARY, _OF_A_KIND = 24, 6
+_LIBRARY, _OF_A_KIND = 24, 3
 """So many of the best trials may join an ensemble, and so many of one kind: more of them have nothing to add."""
 
 _ROUNDS = 20
@@ -40,6 +40,24 @@ def merit(trial: TrialResult) -> float:
     """Its score, with its sign such that more is better."""
     assert trial.score is not None
     return trial.score if trial.greater_is_better else -trial.score
+
+
+def beyond_chance(ranked: Sequence[TrialResult], first: int) -> list[TrialResult]:
+    """Of the trials, best first, the ``first`` that were made, and the others that are better than the best of those by
+    more than a standard error of the difference over the folds: the rule of Breiman et al. 1984, "Classification and
+    regression trees". The others were proposed for what they score on these very folds, which flatters them.
+    """
+    before = next((trial for trial in ranked if trial.number < first), None)
+    if before is None:
+        return list(ranked)
+    return [trial for trial in ranked if trial.number < first or _clearly_better(trial, before)]
+
+
+def _clearly_better(trial: TrialResult, than: TrialResult) -> bool:
+    gains = np.array(trial.fold_scores) - np.array(than.fold_scores)
+    gains = gains if trial.greater_is_better else -gains
+    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return bool(gains.mean() > error)
 
 
 def unlike(ranked: Sequence[TrialResult]) -> list[TrialResult]:

@@ -22,15 +22,19 @@ from rowcast.models.recipe import EnsembleMember, Preset, Problem, Recipe, Train
 from rowcast.models.train.member import common_link
 from rowcast.models.train.preparing import Tell
 from rowcast.models.train.training import train, wait_without_spinning
-from rowcast.models.tune.budget import seconds_to_join
-from rowcast.models.tune.choosing import best_first, choose, mean_scores, unlike
+from rowcast.models.tune.budget import MORE_FOLDS, seconds_to_join, time_for_more_folds
+from rowcast.models.tune.choosing import best_first, beyond_chance, choose, mean_scores, unlike
 from rowcast.models.tune.grounds import Grounds, grounds
+from rowcast.models.tune.proposing import tried_first
 from rowcast.models.tune.trials import Tried, scores_of
 from rowcast.models.tune.views import Study, TrialResult, TuningRequest, Weight
 from rowcast.models.views import Metric
 
 _CHOOSING = 0.2
 """Share of the job before the final training."""
+
+_MORE_FOLDS_ROWS = 20_000
+"""Beyond, a tenth more rows to learn from change nothing."""
 
 _COMPARED = ("lightgbm", "linear")
 """What a training compares unless it is told otherwise."""
@@ -64,7 +68,7 @@ def conclude(
     with threadpool_limits(threads):
         with storage.local(table_key(content_hash)) as path:
             shared = grounds(path, asked, FeatureSchema.model_validate(schema), threads, _preparing(report))
-        library = _library(storage, scores_prefix, ranked, shared)
+        library = _library(storage, scores_prefix, beyond_chance(ranked, tried_first(asked)), shared)
         chosen = choose(library, shared, inf if asked.seconds is None else seconds_to_join(asked.seconds, threads))
         study = Study(
             best_trial=ranked[0].number,
@@ -75,10 +79,12 @@ def conclude(
             held_out_rows=len(shared.held_out),
             trials=len(results),
         ).model_dump(mode="json")
+        by_number = {trial.number: trial for trial in ranked}
+        folds = _folds(asked, [by_number[one.trial].seconds for one in chosen], shared, threads)
     outcome = train(
         storage,
         _later(report),
-        request=_winner(asked, {trial.number: trial for trial in ranked}, chosen).model_dump(mode="json"),
+        request=_winner(asked, by_number, chosen, folds).model_dump(mode="json"),
         content_hash=content_hash,
         dataset_number=dataset_number,
         schema=schema,
@@ -136,12 +142,24 @@ def _default(storage: Storage, prefix: str, results: Sequence[TrialResult], shar
     return _estimate(library, [Weight(trial=first.number, weight=1.0)], shared)
 
 
-def _winner(asked: TuningRequest, trials: dict[int, TrialResult], chosen: Sequence[Weight]) -> TrainingRequest:
+def _folds(asked: TuningRequest, took: Sequence[float], shared: Grounds, threads: int) -> int | None:
+    """As many as asked for; else more than a training's own, of a table that gains by it, if there is time."""
+    table = shared.table
+    rarest = len(table.y) if table.problem is Problem.REGRESSION else int(np.bincount(table.y).min())
+    if asked.folds is not None or asked.time_column or len(table.y) > _MORE_FOLDS_ROWS or rarest < 2 * MORE_FOLDS:
+        return asked.folds
+    in_time = asked.seconds is None or time_for_more_folds(asked.seconds, took, threads)
+    return MORE_FOLDS if in_time else None
+
+
+def _winner(
+    asked: TuningRequest, trials: dict[int, TrialResult], chosen: Sequence[Weight], folds: int | None
+) -> TrainingRequest:
     """The training of what was chosen. The models of the folds serve together, for they are better than one on all
     rows; not in time, where the first of them know little."""
     preset = Preset.BALANCED if asked.time_column else Preset.BEST
     learned = [(trials[one.trial], one.weight) for one in chosen]
-    given = asked.recipe().model_dump() | {"preset": preset, "folds": asked.folds}
+    given = asked.recipe().model_dump() | {"preset": preset, "folds": folds}
     if len(learned) == 1:
         best = learned[0][0]
         given |= {

@@ -59,6 +59,11 @@ def generation_of(request: TuningRequest, columns: int, finished: Sequence[Trial
     return Generation(proposed, _bars(before))
 
 
+def tried_first(request: TuningRequest) -> int:
+    """So many trials are made before any is proposed by what others scored."""
+    return len(_portfolio(request))
+
+
 def _first(number: int) -> int:
     """The first trial of the same generation."""
     return number // GENERATION * GENERATION
