@@ -44,8 +44,8 @@ def merit(trial: TrialResult) -> float:
 
 def beyond_chance(ranked: Sequence[TrialResult], first: int) -> list[TrialResult]:
     """Of the trials, best first, the ``first`` that were made, and the others that are better than the best of those by
-    more than a standard error of the difference over the folds: the rule of Breiman et al. 1984, "Classification and
-    regression trees". The others were proposed for what they score on these very folds, which flatters them.
+    more than two standard errors of the difference over the folds. Breiman et al. 1984, "Classification and regression
+    trees", ask for one; here dozens were proposed for what they score on these very folds, which flatters the best.
     """
     before = next((trial for trial in ranked if trial.number < first), None)
     if before is None:
@@ -57,7 +57,7 @@ def _clearly_better(trial: TrialResult, than: TrialResult) -> bool:
     gains = np.array(trial.fold_scores) - np.array(than.fold_scores)
     gains = gains if trial.greater_is_better else -gains
     error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return bool(gains.mean() > error)
+    return bool(gains.mean() > 2 * error)
 
 
 def unlike(ranked: Sequence[TrialResult]) -> list[TrialResult]:
