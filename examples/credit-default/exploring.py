@@ -46,8 +46,10 @@ def _table(loans: Loans, before: Figure, after: Figure) -> str:
     whole = share(sum(_bad(loans)), rows)
     return (
         f"{rows:,} loans with {loans.earlier.width} columns, approved from {loans.days.min()} to {loans.days.max()}. "
-        f"{whole.text('.1%')} of them were charged off: that is what is to be predicted when a loan is applied for. "
-        "Where a figure has an interval, it is a 95 % one. The page of every column is `loans.html`: "
+        f"{whole.text('.1%')} of them were charged off: that is what is to be predicted just before a loan is paid "
+        "out, the last moment to say no, when its amount and the day of payment are set. Who decides earlier has to "
+        "leave out the two columns of the disbursement. Where a figure has an interval, it is a 95 % one. The page of "
+        "every column is `loans.html`: "
         "`rowcast datasets report credit_default --target MIS_Status`."
     )
 
@@ -57,10 +59,11 @@ def _leaks(leaks: list, learned: Learned) -> str:
         return "No column was found that gives the outcome away."
     lines = "\n".join(f"- **{leak.column}**: {leak.message}" for leak in leaks)
     honest = learned.steps["lightgbm"].in_folds
-    gain = learned.leaking.value - honest.value
+    gain = round(learned.leaking.value, 3) - round(honest.value, 3)
     apart = learned.leaking.low > honest.high
     consequence = (
-        f"The difference of {gain:.3f} is pretence: nothing of it is known when a loan is applied for."
+        f"The difference of {gain:.3f} is what such columns would promise and not keep, if they are filled in "
+        "afterwards as they seem to be."
         if apart
         else "The intervals overlap: in these data the leaks are not seen to flatter."
     )

@@ -33,7 +33,7 @@ class Loans:
     first_later: str
 
     def applications(self, columns: Collection[str]) -> list[dict[str, Any]]:
-        """The later loans as they were applied for: with these columns alone."""
+        """The later loans as they were before they were paid out: with these columns alone."""
         return self.later.select(sorted(columns)).to_dicts()
 
 

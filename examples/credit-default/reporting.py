@@ -78,7 +78,8 @@ def _protocol(loans: Loans, learned: Learned) -> str:
         "(corrected resampled t-test) and on the same later loans (bootstrap over loans); where its interval holds 0, "
         "the table says so and nothing is made of it. With as many steps as these, one in twenty that changes nothing "
         "will still look as if it did. Features are selected by what the folds "
-        "say, which flatters these two steps in folds a little, and not on the later loans."
+        "say, which flatters these two steps in folds a little, and not on the later loans. The score in folds is "
+        "of all rows together, a difference the mean over the folds, so the one need not be what the other leaves."
     )
 
 
@@ -127,6 +128,8 @@ def _validated(learned: Learned) -> str:
     inside = learned.in_time.low <= step.later.value <= learned.in_time.high
     if inside:
         return f"{told} What folds in time say is wide, and holds what the later loans gave."
+    if learned.in_time.low <= 0.5 <= learned.in_time.high:
+        return f"{told} Folds in time did not foresee it either: by their interval it might be chance alone."
     return f"{told} Folds in time did not foresee it either."
 
 
@@ -148,13 +151,22 @@ def _served(served: Served) -> str:
     }
     return (
         f"**{served.step.name}**, version {served.step.version}: the last step that was better in folds than what it "
-        "was compared with and than the choice before it. On the later loans it expects "
+        f"was compared with and than the choice before it.{_regretted(served.step)} On the later loans it expects "
         f"{served.predicted.text('.1%')} to be charged off; {served.observed.text('.1%')} were, {calibrated}\n\n"
         f"{served.payoff} On the folds its decisions would have earned {_money(expected.each.profit_per_case)} a loan, "
         f"accepting all of them {_money(expected.accept_all.profit_per_case)}. Of the later loans it accepts "
-        f"{served.accepted:.0%} and earns {_dollars(served.earned)} a loan that was applied for; accepting all of "
+        f"{served.accepted:.0%} and earns {_dollars(served.earned)} for each that it was asked about; accepting all of "
         f"them earns {_dollars(served.earned_by_all)}. {words[served.gained.verdict]} "
         f"(difference {_dollars(served.gained)})."
+    )
+
+
+def _regretted(step: Step) -> str:
+    if step.later_gain is None or step.later_gain.verdict >= 0:
+        return ""
+    return (
+        f" On the later loans, which do not choose, it is worse than {step.against} ({_gain(step.later_gain)}): what "
+        "was best for the years before was not for those that came."
     )
 
 

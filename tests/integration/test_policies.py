@@ -9,7 +9,9 @@ import pytest
 from rowcast.errors import InvalidInput, NotFound
 from rowcast.models.decide.credit import interest, principal_lost
 
-SHARE, MONTHS, RATE, LOSS = 0.8, 60, 0.1, 0.6
+SHARE, MONTHS, RATE, LOSS = 0.5, 60, 0.1, 0.6
+"""Half of the rows are not seen: of fewer, a handful of huge loans decides what a threshold earns."""
+
 PAYOFF = {
     "credit": {
         "good": "P I F", "bad": "CHGOFF", "amount": {"column": "GrAppv"}, "term": MONTHS, "rate": RATE, "loss": LOSS,
@@ -135,7 +137,7 @@ def test_amounts_that_the_model_does_not_know_come_with_the_row(client, model, l
     (unreadable,) = client.predict(model, {"GrAppv": 1000, "Term": "long"}).predictions
     assert unreadable.decision.expected_profit is None
     assert [(one.code, one.field) for one in unreadable.decision.problems] == [("field_unreadable", "Term")]
-    assert client.policies.preview(model).profit.rows > 3900
+    assert client.policies.preview(model).profit.rows > 0.97 * len(loans[0])
 
 
 def test_calls_do_not_break_when_the_policy_no_longer_reads_a_column(client, model, loans):
