@@ -70,17 +70,20 @@ def test_the_quicker_form_gives_the_same_bits_for_one_row_and_for_many() -> None
 
 
 def test_texts_that_several_tables_know_are_looked_up_once_and_mean_the_same() -> None:
-    features = [Feature(name=name, kind=Kind.CATEGORY) for name in ("code", "colour", "word")]
+    features = [Feature(name=name, kind=Kind.CATEGORY) for name in ("code", "colour", "word", "last code")]
     many = np.arange(320) % 40
     inputs: dict[str, Column] = {
         "code": Labels.of(np.array([f"{number}" for number in many], dtype=object)),
         "colour": Labels.of(np.array(["red", "blue"] * 160, dtype=object)),
-        "word": Labels.of(np.array([f"w{number}" for number in many[::-1]], dtype=object)),
+        "word": Labels.of(np.array([f"{('old', 'new')[number % 2]} {number}" for number in many[::-1]], dtype=object)),
+        "last code": Labels.of(np.array([f"{number // 3}" for number in many], dtype=object)),
     }
     y = (many > 17).astype(int)
     members = []
     for seed in (0, 1):
         encoder, _ = fit_encoder(features, inputs, y, Problem.BINARY, Style.BOOSTER, seed)
+        assert encoder.words
+        assert encoder.same is not None
         weights = np.random.default_rng(seed).normal(size=(len(encoder.sources()), 1))
         model = LinearModel(Problem.BINARY, weights=weights, intercept=np.zeros(1), means=np.zeros(len(weights)))
         members.append(Member(encoder, model, "linear"))

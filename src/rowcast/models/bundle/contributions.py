@@ -47,6 +47,7 @@ def _of_member(member: Member, inputs: Inputs, names: Sequence[str]) -> FeatureC
         return None
     place = {name: position for position, name in enumerate(names)}
     folded = np.zeros((len(matrix), len(names), found.base.shape[1]))
-    for column, source in enumerate(member.encoder.sources()):
-        folded[:, place[source]] += found.columns[:, column]
+    for column, sources in enumerate(member.encoder.sources()):
+        for name in sources:
+            folded[:, place[name]] += found.columns[:, column] / len(sources)
     return FeatureContributions(found.base * member.spread + member.center, folded * member.spread)

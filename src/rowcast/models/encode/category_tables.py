@@ -42,7 +42,7 @@ class CategoryTable:
 
 
 @dataclass(frozen=True)
-class _Groups:
+class Groups:
     """Rows by level kept, in order of the levels; the last group is "other", which may be empty."""
 
     levels: list[str]
@@ -62,11 +62,11 @@ def fit_tables(
 ) -> list[Fitted]:
     """The tables of a category, cross-fitted where they hold means of the target. Few levels become a column of
     ``codes``, a column each, or both."""
-    common = _groups(labels, 3 if len(labels) < 2000 else 10)
+    common = groups_of(labels, 3 if len(labels) < 2000 else 10)
     if len(common.levels) <= FEW_LEVELS:
         wanted = [False] * codes + [True] * one_hot
         return [_few(name, common, target, each) for each in wanted]
-    groups = _groups(labels, 2)
+    groups = groups_of(labels, 2)
     fitted = [] if target is None else [_means(name, groups, target, seed)]
     fitted.append(_frequencies(name, groups))
     numbers = _numbers(groups.levels)
@@ -75,17 +75,17 @@ def fit_tables(
     return fitted
 
 
-def _groups(labels: Labels, least: int) -> _Groups:
+def groups_of(labels: Labels, least: int) -> Groups:
     counts = np.bincount(labels.codes, minlength=len(labels.levels))
     kept = np.flatnonzero(counts >= least)
     if len(kept) > MOST_LEVELS:
         kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:MOST_LEVELS]])
     position = np.full(len(labels.levels), len(kept), dtype=np.int64)
     position[kept] = np.arange(len(kept))
-    return _Groups([labels.levels[i] for i in kept], position[labels.codes])
+    return Groups([labels.levels[i] for i in kept], position[labels.codes])
 
 
-def _few(name: str, groups: _Groups, target: NDArray[np.float64] | None, one_hot: bool) -> Fitted:
+def _few(name: str, groups: Groups, target: NDArray[np.float64] | None, one_hot: bool) -> Fitted:
     counts = np.bincount(groups.codes, minlength=groups.count)
     rank = -counts.astype(np.float64) if target is None else _smoothed_means(groups, target)
     if one_hot and not counts[-1]:
@@ -96,14 +96,14 @@ def _few(name: str, groups: _Groups, target: NDArray[np.float64] | None, one_hot
     return _table(name, groups, codes, int(columns)), codes[groups.codes]
 
 
-def _frequencies(name: str, groups: _Groups) -> Fitted:
+def _frequencies(name: str, groups: Groups) -> Fitted:
     """The share of the rows that have the level, 0 for "other"."""
     shares = (np.bincount(groups.codes, minlength=groups.count) / len(groups.codes)).astype(np.float32)
     shares[-1] = 0.0
     return _table(name, groups, shares), shares[groups.codes]
 
 
-def _means(name: str, groups: _Groups, target: NDArray[np.float64], seed: int) -> Fitted:
+def _means(name: str, groups: Groups, target: NDArray[np.float64], seed: int) -> Fitted:
     means = _smoothed_means(groups, target).astype(np.float32)
     return _table(name, groups, means), _cross_fitted(groups, target, seed)
 
@@ -117,31 +117,31 @@ def _numbers(levels: Sequence[str]) -> Floats | None:
     return None if (np.abs(numbers) > LARGEST).any() else numbers.astype(np.float32)
 
 
-def _as_numbers(name: str, groups: _Groups, numbers: Floats) -> Fitted:
+def _as_numbers(name: str, groups: Groups, numbers: Floats) -> Fitted:
     """The numbers that the levels are, and for other texts the one in the middle of them."""
     middle = np.nanmedian(np.append(numbers, np.nan)[groups.codes])
     values = np.append(np.where(np.isnan(numbers), middle, numbers), middle).astype(np.float32)
     return _table(name, groups, values), values[groups.codes]
 
 
-def _table(name: str, groups: _Groups, values: Floats, one_hot: int = 0) -> CategoryTable:
+def _table(name: str, groups: Groups, values: Floats, one_hot: int = 0) -> CategoryTable:
     by_level = dict(zip(groups.levels, values[:-1].tolist(), strict=True))
     return CategoryTable(name, by_level, float(values[-1]), one_hot)
 
 
-def _smoothed_means(groups: _Groups, target: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed_means(groups: Groups, target: NDArray[np.float64]) -> NDArray[np.float64]:
     counts = np.bincount(groups.codes, minlength=groups.count)
     sums = np.bincount(groups.codes, weights=target, minlength=groups.count)
     smoothed: NDArray[np.float64] = (sums + _SMOOTHING * target.mean()) / (counts + _SMOOTHING)
     return smoothed
 
 
-def _cross_fitted(groups: _Groups, target: NDArray[np.float64], seed: int) -> Floats:
+def _cross_fitted(groups: Groups, target: NDArray[np.float64], seed: int) -> Floats:
     """Each row's smoothed mean from the four fifths of the rows that it is not in."""
     part = np.random.default_rng(seed).permutation(len(target)) % _PARTS
     column = np.empty(len(target), dtype=np.float32)
     for number in range(_PARTS):
         inside = part == number
-        others = _Groups(groups.levels, groups.codes[~inside])
+        others = Groups(groups.levels, groups.codes[~inside])
         column[inside] = _smoothed_means(others, target[~inside])[groups.codes[inside]]
     return column

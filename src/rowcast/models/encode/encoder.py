@@ -2,8 +2,8 @@
 
 Layout of the matrix. Numbers and flags as they are, then year, month, weekday and day of the month of each date, then
 the dates as days, then one column or more per category. A linear learner gets these quantile-transformed, then an
-indicator per column that can be missing. The columns of single levels are the last. With ``limits`` every number is
-first brought within the range that most of those learned from were in.
+indicator per column that can be missing. Columns of 0 and 1 are the last: of single levels, of words, and of pairs of
+categories. With ``limits`` every number is first brought within the range that most of those learned from were in.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from rowcast.models.encode.calendar_parts import PARTS, calendar_parts
 from rowcast.models.encode.category_tables import CategoryTable, fit_tables
 from rowcast.models.encode.inputs import Floats, Inputs, Labels, row_count
 from rowcast.models.encode.quantiles import Quantiles, fit_quantiles
+from rowcast.models.encode.same_levels import SameLevels, fit_same_levels
+from rowcast.models.encode.word_tables import WordTable, fit_words
 from rowcast.models.recipe import Problem
 
 _LARGEST = float(np.finfo(np.float32).max)
@@ -51,6 +53,8 @@ class Encoder:
     """Lowest and highest value of every numeric column, where outliers are clipped."""
     date_parts: int = PARTS
     """So many of each date's parts are columns."""
+    words: list[WordTable] = field(default_factory=list)
+    same: SameLevels | None = None
 
     @property
     def one_hot(self) -> list[tuple[int, float]]:
@@ -62,19 +66,23 @@ class Encoder:
         """Tables whose value is itself a column."""
         return [i for i, table in enumerate(self.tables) if not table.one_hot]
 
-    def sources(self) -> list[str]:
-        """For every column of the matrix the input it comes from."""
+    def sources(self) -> list[tuple[str, ...]]:
+        """For every column of the matrix the inputs it comes from: two for a pair of categories."""
         numeric = self.numbers + [name for name in self.dates for _ in range(self.date_parts)] + self.dates
         values = [self.tables[i].name for i in self.value_tables]
         indicators = [numeric[i] for i in self.indicators]
-        return numeric + values + indicators + [self.tables[i].name for i, _ in self.one_hot]
+        levels = [self.tables[i].name for i, _ in self.one_hot]
+        words = [table.name for table in self.words for _ in table.words]
+        pairs = [] if self.same is None else self.same.sources()
+        return [*((name,) for name in numeric + values + indicators + levels + words), *pairs]
 
     def transform(self, inputs: Inputs) -> Floats:
         """The matrix [N, len(sources())] of these inputs."""
         columns = [table.transform(_labels(inputs, table.name)) for table in self.tables]
-        return self._assemble(inputs, columns)
+        words = [table.transform(_labels(inputs, table.name)) for table in self.words]
+        return self._assemble(inputs, columns, words)
 
-    def _assemble(self, inputs: Inputs, columns: list[Floats]) -> Floats:
+    def _assemble(self, inputs: Inputs, columns: list[Floats], words: list[Floats]) -> Floats:
         numeric = numeric_columns(inputs, self.numbers, self.dates, self.date_parts)
         missing = [np.isnan(numeric[:, i]) for i in self.indicators]
         if self.limits is not None:
@@ -86,7 +94,9 @@ class Encoder:
         matrix = np.column_stack([numeric, *(columns[i] for i in self.value_tables)])
         if self.quantiles is not None:
             matrix = self.quantiles.transform(matrix)
-        extra = missing + [columns[i] == code for i, code in self.one_hot]
+        extra = missing + [columns[i] == code for i, code in self.one_hot] + words
+        if self.same is not None:
+            extra.append(self.same.transform({name: _labels(inputs, name) for name in self.same.names}))
         return np.ascontiguousarray(np.column_stack([matrix, *extra]) if extra else matrix, dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
@@ -105,6 +115,8 @@ class Encoder:
             indicators=data["indicators"],
             limits=data.get("limits"),
             date_parts=data.get("date_parts", 3),
+            words=[WordTable(**table) for table in data.get("words", [])],
+            same=SameLevels(**data["same"]) if data.get("same") else None,
         )
 
 
@@ -160,16 +172,19 @@ def fit_encoder(
     ]
     measured = [feature.name for feature in features if feature.kind is Kind.NUMBER]
     limits = _limits(numeric, [numbers.index(name) for name in measured]) if clip else None
-    encoder = Encoder(numbers, dates, [table for table, _ in fitted], fill, limits=limits)
+    found = [one for name in categories if (one := fit_words(name, _labels(inputs, name)))]
+    tables, words = [table for table, _ in fitted], [table for table, _ in found]
+    same = fit_same_levels({name: _labels(inputs, name) for name in categories})
+    encoder = Encoder(numbers, dates, tables, fill, limits=limits, words=words, same=same)
     columns = [column for _, column in fitted]
     if linear:
         encoder = _with_quantiles(encoder, inputs, columns, np.flatnonzero(ever_missing).tolist())
-    return encoder, encoder._assemble(inputs, columns)
+    return encoder, encoder._assemble(inputs, columns, [column for _, column in found])
 
 
 def _with_quantiles(encoder: Encoder, inputs: Inputs, columns: list[Floats], indicators: list[int]) -> Encoder:
     width = len(encoder.fill) + len(encoder.value_tables)
-    quantiles = fit_quantiles(encoder._assemble(inputs, columns)[:, :width])
+    quantiles = fit_quantiles(encoder._assemble(inputs, columns, [])[:, :width])
     return replace(encoder, quantiles=quantiles, indicators=indicators)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from rowcast.models.encode.calendar_parts import calendar_nodes
-from rowcast.models.encode.category_tables import CategoryTable
 from rowcast.models.encode.encoder import Encoder
 from rowcast.models.encode.onnx_graph import ML, OnnxGraph
 from rowcast.models.encode.quantiles import Quantiles
+from rowcast.models.encode.same_levels import SameLevels
+from rowcast.models.encode.word_tables import WordTable
 
 
 @dataclass
@@ -32,7 +34,7 @@ class SharedColumns:
 
 def encoder_nodes(graph: OnnxGraph, encoder: Encoder, shared: SharedColumns) -> str:
     """Append the encoder; its matrix, float32 [N, len(encoder.sources())]."""
-    values = [_lookup(graph, table) for table in encoder.tables]
+    values = [_lookup(graph, table.name, table.values, table.other) for table in encoder.tables]
     blocks: list[str] = []
     indicators: list[str] = []
     if encoder.fill:
@@ -45,18 +47,31 @@ def encoder_nodes(graph: OnnxGraph, encoder: Encoder, shared: SharedColumns) -> 
     blocks += [values[i] for i in encoder.value_tables]
     if encoder.quantiles is not None and blocks:
         blocks = [_quantile_nodes(graph, encoder.quantiles, graph.concat(blocks))]
-    return graph.concat(blocks + indicators + _one_hot(graph, encoder, values))
+    words = [_words(graph, table) for table in encoder.words]
+    same = [] if encoder.same is None else _same_levels(graph, encoder.same)
+    return graph.concat(blocks + indicators + _one_hot(graph, encoder, values) + words + same)
 
 
-def _lookup(graph: OnnxGraph, table: CategoryTable) -> str:
+def _lookup(graph: OnnxGraph, name: str, values: Mapping[str, float], other: float) -> str:
     return graph.add(
         "LabelEncoder",
-        table.name,
+        name,
         domain=ML,
-        keys_strings=[level.encode() for level in table.values] or [b""],
-        values_floats=np.array(list(table.values.values()) or [table.other], dtype=np.float32),
-        default_float=float(np.float32(table.other)),
+        keys_strings=[level.encode() for level in values] or [b""],
+        values_floats=np.array(list(values.values()) or [other], dtype=np.float32),
+        default_float=float(np.float32(other)),
     )
+
+
+def _words(graph: OnnxGraph, table: WordTable) -> str:
+    codes, matrix = table.patterns()
+    code = graph.add("Cast", _lookup(graph, table.name, codes, 0.0), to=7)
+    return graph.add("GatherND", graph.constant(matrix), code)
+
+
+def _same_levels(graph: OnnxGraph, same: SameLevels) -> list[str]:
+    codes = [_lookup(graph, name, same.codes(), same.other(place)) for place, name in enumerate(same.names)]
+    return [graph.add("Cast", graph.add("Equal", codes[first], codes[second]), to=1) for first, second in same.pairs]
 
 
 def _clipped(graph: OnnxGraph, encoder: Encoder, numeric: str) -> str:

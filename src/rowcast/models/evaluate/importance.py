@@ -87,10 +87,11 @@ def _columns(member: Member, names: Sequence[str]) -> list[NDArray[np.int64]]:
     used = member.model.used(len(sources))
     places: dict[str, list[int]] = {name: [] for name in names}
     useful: set[str] = set()
-    for position, source in enumerate(sources):
-        places[source].append(position)
+    for position, features in enumerate(sources):
+        for name in features:
+            places[name].append(position)
         if used[position]:
-            useful.add(source)
+            useful.update(features)
     return [np.array(places[name] if name in useful else [], dtype=np.int64) for name in names]
 
 

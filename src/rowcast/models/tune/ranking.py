@@ -69,8 +69,10 @@ def by_mrmr(table: Table, conditions: Conditions) -> list[str]:
     encoder, matrix = fit_encoder(table.features, table.inputs, table.y, table.problem, style, conditions.seed)
     columns = _standardised(matrix)
     related = _relation(columns, table)
-    sources = np.array(encoder.sources())
-    places = [_best(np.flatnonzero(sources == feature.name), related) for feature in table.features]
+    alone: dict[tuple[str, ...], list[int]] = {}
+    for place, source in enumerate(encoder.sources()):
+        alone.setdefault(source, []).append(place)
+    places = [_best(np.array(alone[(feature.name,)]), related) for feature in table.features]
     order = _greedy(_f_statistic(related[places], table), np.abs(columns[:, places].T @ columns[:, places]))
     return [table.features[place].name for place in order]
 
