@@ -36,6 +36,16 @@ def test_the_end_is_said_once_and_nothing_is_left() -> None:
     assert written.getvalue().splitlines() == ["training: 50 %, linear · about 3 s left", "training: 100 %"]
 
 
+def test_the_end_of_an_upload_is_not_taken_for_the_end_of_all() -> None:
+    written = io.StringIO()
+    with progress_bar(Console(file=written, width=160), "loans.csv") as report:
+        report(Progress(fraction=1.0, message="1 MB of 1 MB", stage="upload"))
+        report(Progress(fraction=0.5, message="Looking at 3 columns", stage="profile"))
+        report(Progress(fraction=1.0, message="Imported 9 rows", stage="store"))
+    lines = ["loans.csv: 100 %, uploaded", "loans.csv: 50 %, Looking at 3 columns", "loans.csv: 100 %"]
+    assert written.getvalue().splitlines() == lines
+
+
 def result() -> TrainingResult:
     names = ("roc_auc", "pr_auc", "log_loss", "brier")
     metrics = [Metric(name=name, value=0.8, low=0.79, high=0.81) for name in names]

@@ -37,9 +37,9 @@ def progress_bar(console: Console, title: str) -> Iterator[OnProgress]:
 
 
 def detail(progress: Progress) -> str:
-    """What is going on, in a few words; nothing when it is over."""
+    """What is going on, in a few words; nothing when it is over. After an upload more is to come."""
     if progress.fraction >= 1:
-        return ""
+        return "uploaded" if progress.stage == "upload" else ""
     parts = [progress.algorithm or "", _fold(progress), "" if progress.algorithm else clean(progress.message)]
     parts.append(remaining(progress.eta_seconds))
     return " · ".join(part for part in parts if part)

@@ -64,7 +64,7 @@ def first_row(path: Path) -> dict[str, str]:
 def upload(client: Client, console: Console, path: Path, dictionary: Path) -> None:
     """Upload the table and show what was found in it."""
     heading(console, "1. A table", "5,000 loans that the U.S. Small Business Administration guaranteed, as published")
-    with progress_bar(console, "uploading") as progress:
+    with progress_bar(console, path.name) as progress:
         detail = client.datasets.add(path, name=NAME, description="SBA loans, 1987-2014", progress=progress)
     client.datasets.set_dictionary(NAME, read_dictionary(dictionary))
     console.print(f"{detail.row_count:,} rows, {detail.column_count} columns. Some of what was found in it:")

@@ -64,13 +64,13 @@ def _lookup(graph: OnnxGraph, name: str, values: Mapping[str, float], other: flo
 
 
 def _words(graph: OnnxGraph, table: WordTable) -> str:
-    codes, matrix = table.patterns()
+    codes, matrix = table.patterns
     code = graph.add("Cast", _lookup(graph, table.name, codes, 0.0), to=7)
     return graph.add("GatherND", graph.constant(matrix), code)
 
 
 def _same_levels(graph: OnnxGraph, same: SameLevels) -> list[str]:
-    codes = [_lookup(graph, name, same.codes(), same.other(place)) for place, name in enumerate(same.names)]
+    codes = [_lookup(graph, name, same.codes, same.other(place)) for place, name in enumerate(same.names)]
     return [graph.add("Cast", graph.add("Equal", codes[first], codes[second]), to=1) for first, second in same.pairs]
 
 

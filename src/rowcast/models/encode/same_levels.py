@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -32,6 +33,7 @@ class SameLevels:
         """The two categories of each column."""
         return [(self.names[first], self.names[second]) for first, second in self.pairs]
 
+    @cached_property
     def codes(self) -> dict[str, float]:
         """A number for each level."""
         return {level: float(code) for code, level in enumerate(self.levels)}
@@ -43,7 +45,7 @@ class SameLevels:
 
     def transform(self, labels: Mapping[str, Labels]) -> Floats:
         """1 where both are the same, else 0: [N, len(pairs)]."""
-        known = self.codes()
+        known = self.codes
         columns = []
         for place, name in enumerate(self.names):
             column = labels[name]

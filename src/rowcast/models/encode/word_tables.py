@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ class WordTable:
     words: list[str]
     levels: dict[str, list[int]]
 
+    @cached_property
     def patterns(self) -> tuple[dict[str, int], Floats]:
         """Levels as rows of a matrix [patterns, words] of 0 and 1. Its first row, which is all 0, is for all others."""
         rows: dict[tuple[int, ...], int] = {(): 0}
@@ -45,7 +47,7 @@ class WordTable:
 
     def transform(self, labels: Labels) -> Floats:
         """[N, len(words)]"""
-        codes, matrix = self.patterns()
+        codes, matrix = self.patterns
         return matrix[np.array([codes.get(level, 0) for level in labels.levels], dtype=np.intp)[labels.codes]]
 
 
