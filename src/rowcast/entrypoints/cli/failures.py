@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rowcast import errors
 from rowcast.entrypoints.cli.exit_codes import FAILED, INVALID, NOT_ALLOWED, NOT_FOUND, UNAVAILABLE
-from rowcast.errors import Problem, RowcastError
+from rowcast.errors import RowcastError
 
 CODES: dict[type[RowcastError], int] = {
     errors.NotFound: NOT_FOUND,
@@ -22,8 +22,6 @@ CODES: dict[type[RowcastError], int] = {
     errors.Cancelled: FAILED,
     errors.Internal: FAILED,
 }
-
-SHOWN_PROBLEMS = 20
 
 _ADDRESS = "Is this the address of a Rowcast server, and nothing more? See --url and ROWCAST_URL."
 _SIGN_IN = "Sign in again with `rowcast login`, or give another key with --api-key or ROWCAST_API_KEY."
@@ -46,21 +44,9 @@ def exit_code(error: RowcastError) -> int:
 
 def lines(error: RowcastError) -> Iterator[str]:
     """The error for a person: what happened, then one line for each place at fault."""
-    yield f"error: {error.message}"
-    for problem in error.problems[:SHOWN_PROBLEMS]:
-        if problem.message != error.message or problem.row is not None:
-            yield f"  {place(problem)}{problem.message}"
-    if (more := len(error.problems) - SHOWN_PROBLEMS) > 0:
-        yield f"  and {more} more"
+    yield from f"error: {error}".split("\n")
     if error.code in HINTS:
         yield f"  {HINTS[error.code]}"
-
-
-def place(problem: Problem) -> str:
-    """``row 3, amount: `` or as much of it as is known."""
-    parts = [f"row {problem.row}"] if problem.row is not None else []
-    parts += [problem.field] if problem.field else []
-    return f"{', '.join(parts)}: " if parts else ""
 
 
 def as_json(error: RowcastError) -> dict[str, object]:

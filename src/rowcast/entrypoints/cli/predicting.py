@@ -14,12 +14,11 @@ from typing import Any, Literal
 
 from rowcast.entrypoints.cli.decided import money, told
 from rowcast.entrypoints.cli.explained import show_reasons
-from rowcast.entrypoints.cli.failures import SHOWN_PROBLEMS, place
 from rowcast.entrypoints.cli.reading import Row, Rows, Unread
 from rowcast.entrypoints.cli.session import Session, clean
 from rowcast.entrypoints.cli.tables import counted, table
 from rowcast.entrypoints.cli.writing import CsvSink, JsonSink, Sink, columns_of, written
-from rowcast.errors import InvalidInput, Problem, RowcastError
+from rowcast.errors import SHOWN_PROBLEMS, InvalidInput, Problem, RowcastError
 from rowcast.models.decide.policy import Policy
 from rowcast.models.views import ModelVersionDetail, PolicyVersion
 from rowcast.scoring.views import Prediction, Predictions
@@ -169,7 +168,7 @@ class Run:
         if self.dropped and not self.rows.typed:
             self.session.note(f"Not used by the model: {listed(list(self.dropped))}.")
         for problem in self.problems[:SHOWN_PROBLEMS]:
-            self.session.note(f"skipped {place(problem)}{problem.message}")
+            self.session.note(f"skipped {problem.told()}")
         if self.problems:
             self.session.note(f"Without a prediction: {counted(_bad_rows(self.problems), 'row')}.")
 
