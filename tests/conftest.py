@@ -50,9 +50,10 @@ class Server:
         settings = {"tracking_url": "none", **self.settings}
         environment |= {f"ROWCAST_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "rowcast", "up", "--port", "0", "--data-dir", str(self.data_dir)]
+        before = self._saved()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        self._wait_until_ready()
+        self._wait_until_ready(before)
         return self
 
     @property
@@ -83,7 +84,11 @@ class Server:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60)
 
-    def _wait_until_ready(self) -> None:
+    def _saved(self) -> int | None:
+        """When a server left its address; that of one which ended may by now be another's."""
+        return self.credentials.stat().st_mtime_ns if self.credentials.exists() else None
+
+    def _wait_until_ready(self, before: int | None) -> None:
         assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
         # One client for all attempts: to make one reads all certificates, which takes a processor from what starts.
@@ -92,7 +97,7 @@ class Server:
                 if self.process.poll() is not None:
                     break
                 try:
-                    if self.credentials.exists() and http.get(f"{self.url}/api/v1/health/ready").status_code == 200:
+                    if self._saved() != before and http.get(f"{self.url}/api/v1/health/ready").status_code == 200:
                         return
                 except (httpx2.TransportError, ValueError):
                     pass

@@ -87,11 +87,15 @@ def test_cancelling_stops_all_of_it(compute, tmp_path, family):
 
 
 def test_a_job_may_not_take_too_long(compute, tmp_path):
-    with pytest.raises(TimedOut) as caught:
-        run(compute, "sleep", timeout=1.5, pid_file=str(tmp_path / "pids"))
+    pid_file = tmp_path / "pids"
+    for timeout in (1.5, 6.0, 24.0):  # to start is part of the time, and takes longer on a busy machine
+        with pytest.raises(TimedOut) as caught:
+            run(compute, "sleep", timeout=timeout, pid_file=str(pid_file))
+        assert caught.value.code == "job_timed_out"
+        if pid_file.exists():
+            break
 
-    assert caught.value.code == "job_timed_out"
-    assert not any(alive(pid) for pid in (tmp_path / "pids").read_text().split())
+    assert not any(alive(pid) for pid in pid_file.read_text().split())
 
 
 def test_a_killed_job_may_be_tried_again(compute):
