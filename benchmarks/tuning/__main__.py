@@ -130,11 +130,14 @@ def _split(client: Client, place: Path) -> Split:
     problem, target = Problem(about["problem"]), about["target"]
     name = f"{place.parent.name}_{place.name}"
     added = client.datasets.add(place / "train.csv", name=name)
+    learned, rows = (list(csv.DictReader((place / f"{part}.csv").open())) for part in ("train", "test"))
+    optional = sorted(_with_gaps(rows) - _with_gaps(learned) - {target})
     started = time.monotonic()
-    result = client.tune_and_wait(dataset=name, target=target, problem=problem, seconds=SECONDS, promote=True)
+    result = client.tune_and_wait(
+        dataset=name, target=target, problem=problem, optional=optional, seconds=SECONDS, promote=True
+    )
     spent = time.monotonic() - started
     _peer("fit", str(place), str(SECONDS), PRESET)
-    rows = list(csv.DictReader((place / "test.csv").open()))
     ours, classes = _ours(client, name, rows, target)
     return Split(
         problem=problem,
@@ -147,6 +150,11 @@ def _split(client: Client, place: Path) -> Split:
         members=len(result.study.chosen),
         trials=result.study.trials,
     )
+
+
+def _with_gaps(rows: list[dict[str, str]]) -> set[str]:
+    """The columns with a value missing; those that have one only in the rows to test must be said to be optional."""
+    return {name for row in rows for name, value in row.items() if not value}
 
 
 def _ours(client: Client, model: str, rows: list[dict[str, Any]], target: str) -> tuple[NDArray[Any], list[str]]:

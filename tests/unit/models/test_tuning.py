@@ -244,7 +244,7 @@ SHARED: Any = SimpleNamespace(
 )
 
 
-def test_an_ensemble_is_taken_where_it_pays_beyond_chance() -> None:
+def test_an_ensemble_is_taken_where_it_pays() -> None:
     several = choose(library([2.0, 2.0, 2.0, 9.0], shared=False), SHARED)
     assert {one.trial for one in several} >= {0, 1, 2}
     assert sum(one.weight for one in several) == pytest.approx(1.0)

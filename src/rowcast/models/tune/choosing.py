@@ -1,4 +1,4 @@
-"""What is made of the trials: the best one, or an ensemble of several where that is better beyond chance.
+"""What is made of the trials: the best one, or an ensemble of several where their mean is better.
 
 The ensemble is that of Caruana et al. 2004, "Ensemble selection from libraries of models": trials are added one by one,
 the same one again if it helps most, whichever brings the mean of their held-out scores furthest.
@@ -75,15 +75,8 @@ def unlike(ranked: Sequence[TrialResult]) -> list[TrialResult]:
 def choose(library: Sequence[Tried], shared: Grounds, seconds: float = inf) -> list[Weight]:
     """The best trial alone, or several with weights, which took so many seconds together at most; the library is best
     first and has one link.
-
-    An ensemble is fitted on all folds but one and compared on that with the trial that is best on the others. It is
-    taken when it gains in the mean over the folds.
     """
-    alone = [Weight(trial=library[0].result.number, weight=1.0)]
-    folds = _sampled(shared)
-    if len(library) < 2 or (len(folds) > 1 and not _pays(library, shared, folds, seconds)):
-        return alone
-    counts = _greedy(library, shared, folds, seconds)
+    counts = _greedy(library, shared, _sampled(shared), seconds)
     total = sum(counts.values())
     return [Weight(trial=library[place].result.number, weight=n / total) for place, n in sorted(counts.items())]
 
@@ -103,17 +96,6 @@ def _sampled(shared: Grounds) -> list[Fold]:
         else Fold(fold.training, np.sort(rng.choice(fold.testing, _MOST_ROWS, replace=False)))
         for fold in shared.folds
     ]
-
-
-def _pays(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold], seconds: float) -> bool:
-    gains = []
-    for fold in folds:
-        others = [one for one in folds if one is not fold]
-        counts = _greedy(library, shared, others, seconds)
-        single = max(library, key=lambda tried: _mean(tried.scores, tried, shared, others))
-        mixed = _blend(library, counts)
-        gains.append(_mean(mixed, single, shared, [fold]) - _mean(single.scores, single, shared, [fold]))
-    return bool(np.mean(gains) > 0)
 
 
 def _greedy(library: Sequence[Tried], shared: Grounds, folds: Sequence[Fold], seconds: float) -> Counter[int]:
@@ -139,10 +121,6 @@ def _open_to(library: Sequence[Tried], taken: Counter[int], seconds: float) -> l
     left = seconds - sum(library[place].result.seconds for place in taken)
     more = left if len(taken) < _MOST_MEMBERS else -1.0
     return [place for place, tried in enumerate(library) if place in taken or tried.result.seconds <= more]
-
-
-def _blend(library: Sequence[Tried], counts: Counter[int]) -> NDArray[np.float64]:
-    return np.average([library[i].scores for i in counts], axis=0, weights=list(counts.values())).astype(np.float64)
 
 
 def _mean(scores: NDArray[np.floating], tried: Tried, shared: Grounds, folds: Sequence[Fold]) -> float:

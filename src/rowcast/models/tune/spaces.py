@@ -80,7 +80,7 @@ PORTFOLIO: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("random_forest", {}),
     ("xgboost", {"learning_rate": 0.03, "max_depth": 4, "min_child_weight": 1.0, "one_hot": True}),
-    ("random_forest", {"extra_trees": True}),
+    ("random_forest", {"extra_trees": True, "min_samples_leaf": 1, "max_features": 0.7}),
 )
 """What is tried before anything is proposed: of every algorithm what is as good as it is unlike the others. More of
 them make no better ensembles: on small tables what is chosen among more is chosen by chance."""
